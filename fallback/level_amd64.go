@@ -1,0 +1,3 @@
+package fallback
+
+const haveAssembly = true

@@ -1,0 +1,61 @@
+// Package ref is the plain reference of every kernel: short, slow, float64 inside, obviously right.
+//
+// Its Device runs any kernel of package kernels by the formula in the kernel's documentation, one element at a time, and rounds
+// once at the end. The conformance table compares every other device with it; the CPU device uses it for
+// element types that have no fast version. Nothing here may be clever.
+package ref
+
+import (
+	"palladio/kernels"
+)
+
+// Device is the reference as a device.
+type Device struct{}
+
+// New makes a reference device.
+func New() *Device { return &Device{} }
+
+// Name is "cpu:ref".
+func (*Device) Name() string { return "cpu:ref" }
+
+// Alloc reserves host memory.
+func (*Device) Alloc(bytes int) (kernels.Memory, error) { return kernels.AllocHost(bytes) }
+
+// Sync returns at once.
+func (*Device) Sync() error { return nil }
+
+// Close does nothing.
+func (*Device) Close() error { return nil }
+
+// Prepare finds the reference of a kernel.
+func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
+	if err := k.Validate(); err != nil {
+		return nil, err
+	}
+	switch k := k.(type) { // a line a family
+	default:
+		return nil, kernels.Unsupported(d.Name(), k)
+	}
+}
+
+// exec adapts a plain function of the operands, as tensors, to kernels.Exec.
+type exec struct {
+	ops []kernels.Operand
+	f   func(t []tensor)
+}
+
+func (exec) Workspace() int { return 0 }
+
+func (e exec) Run(args []kernels.Arg, _ kernels.Arg) error {
+	t := make([]tensor, len(args))
+	for i, a := range args {
+		t[i] = tensor{a, e.ops[i].Type, e.ops[i].Shape}
+	}
+	e.f(t)
+	return nil
+}
+
+// run makes an Exec of a function of k's operands.
+func run(k kernels.Kernel, f func(t []tensor)) (kernels.Exec, error) {
+	return exec{k.Operands(), f}, nil
+}

@@ -1,0 +1,36 @@
+package kernels
+
+// Fill says how the conformance table makes an input.
+type Fill struct {
+	Kind   FillKind
+	Lo, Hi float64   // of Uniform and Ints: values in [Lo, Hi)
+	Values []float64 // of Cycle: repeated over the tensor
+}
+
+// FillKind is a way to make an input.
+type FillKind uint8
+
+// The ways to make an input; the zero value is Normal.
+const (
+	Normal  FillKind = iota // standard normal
+	Uniform                 // uniform in [Lo, Hi)
+	Ints                    // integers in [Lo, Hi), such as labels and indices
+	Cycle                   // Values over and over
+	Special                 // normal, with ±0, denormals, ±Inf, NaN, huge and tiny values mixed in
+)
+
+// Case is one row of the conformance table: a kernel, and how its inputs are made (by operand name; Normal where absent).
+type Case struct {
+	Name   string
+	Kernel Kernel
+	Inputs map[string]Fill
+}
+
+// Cases is the conformance table: every family, with its edges (empty, one, odd, huge, strided, NaN and infinity).
+func Cases() []Case {
+	var cs []Case
+	for _, family := range []func() []Case{} {
+		cs = append(cs, family()...)
+	}
+	return cs
+}
