@@ -1,0 +1,200 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+)
+
+// ReduceOp is a way to reduce a set of numbers to one.
+type ReduceOp uint8
+
+// The reductions. The result over no elements is given in brackets.
+const (
+	ReduceSum       ReduceOp = iota // Σ x [0]
+	ReduceMean                      // Σ x / n [NaN]
+	ReduceMax                       // NaN if any is NaN [-Inf]
+	ReduceMin                       // NaN if any is NaN [+Inf]
+	ReduceProd                      // Π x [1]
+	ReduceL1                        // Σ |x| [0]
+	ReduceL2                        // sqrt(Σ x²) [0]
+	ReduceSumSq                     // Σ x² [0]
+	ReduceLogSumExp                 // m + log Σ exp(x-m), m = max x; without overflow [-Inf]
+	numReduceOps
+)
+
+var reduceOps = [numReduceOps]string{"sum", "mean", "max", "min", "prod", "l1", "l2", "sumsq", "logsumexp"}
+
+func (o ReduceOp) String() string {
+	if o >= numReduceOps {
+		return fmt.Sprintf("reduceop(%d)", uint8(o))
+	}
+	return reduceOps[o]
+}
+
+// Reduce reduces a tensor over a set of axes. The output is dense over the axes that are kept, in their order; whether a
+// reduced axis stays as an extent of 1 is a matter of the caller's shapes. With no axis each element is reduced by itself.
+//
+// Sums are blocked: F32 lanes inside a block, F64 across blocks, in an order that depends on the shape alone, so that the
+// error grows with the length of a block and not with that of the axis, and any number of threads gives equal bits.
+//
+// Operands: in [Shape], out [kept extents].
+type Reduce struct {
+	Op    ReduceOp
+	Type  DType // F32 or F64, of input and output
+	Shape []int
+	Axes  []int // ascending
+}
+
+// Family is "reduce".
+func (k Reduce) Family() string { return "reduce" }
+
+// OutShape lists the kept extents.
+func (k Reduce) OutShape() []int {
+	out := []int{}
+	for d, n := range k.Shape {
+		if !slices.Contains(k.Axes, d) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// Count is the number of elements that make one output.
+func (k Reduce) Count() int {
+	n := 1
+	for _, d := range k.Axes {
+		n *= k.Shape[d]
+	}
+	return n
+}
+
+// Operands lists in and out.
+func (k Reduce) Operands() []Operand {
+	return []Operand{{"in", In, k.Type, k.Shape}, {"out", Out, k.Type, k.OutShape()}}
+}
+
+// Validate checks the type, the shape and the axes.
+func (k Reduce) Validate() error {
+	if k.Op >= numReduceOps {
+		return fmt.Errorf("reduce: unknown operation %s", k.Op)
+	}
+	if k.Type != F32 && k.Type != F64 {
+		return fmt.Errorf("reduce %s: computes in f32 or f64, not %s", k.Op, k.Type)
+	}
+	if err := CheckShape("reduce", k.Shape, 0); err != nil {
+		return err
+	}
+	last := -1
+	for _, d := range k.Axes {
+		if d < 0 || d >= len(k.Shape) {
+			return fmt.Errorf("reduce %s: axis %d of shape %v: want 0 to %d", k.Op, d, k.Shape, len(k.Shape)-1)
+		}
+		if d <= last {
+			return fmt.Errorf("reduce %s: axes %v: want ascending, each once", k.Op, k.Axes)
+		}
+		last = d
+	}
+	return nil
+}
+
+// Cost counts one operation an element, two where it is squared or exponentiated first.
+func (k Reduce) Cost() Cost {
+	per := int64(1)
+	switch k.Op {
+	case ReduceL2, ReduceSumSq, ReduceLogSumExp:
+		per = 2
+	}
+	return Traffic(k, per*int64(Elems(k.Shape)))
+}
+
+// Tolerance supposes inputs of unit scale: a sum of n such numbers may cancel, and its error is then relative to the terms, not
+// to the sum. The maximum and the minimum are exact.
+func (k Reduce) Tolerance() Tolerance {
+	e, n := k.Type.Epsilon(), float64(max(k.Count(), 1))
+	switch k.Op {
+	case ReduceMax, ReduceMin:
+		return Tolerance{}
+	case ReduceSum:
+		return Tolerance{Abs: 8 * e * math.Sqrt(n), Rel: 16 * e}
+	case ReduceMean:
+		return Tolerance{Abs: 8 * e / math.Sqrt(n), Rel: 16 * e}
+	case ReduceProd: // one rounding a factor
+		return Tolerance{Rel: 4 * e * n}
+	case ReduceLogSumExp: // the sum's relative error is the logarithm's absolute error
+		return Tolerance{Abs: 16 * e, Rel: 16 * e}
+	}
+	return Tolerance{Abs: e * 0x1p-20, Rel: 4 * e * float64(8+bits.Len(uint(n)))}
+}
+
+func (k Reduce) String() string {
+	return fmt.Sprintf("reduce %s %s %s over %v", k.Op, k.Type, dims(k.Shape), k.Axes)
+}
+
+// ArgReduce finds, along one axis, the position of the maximum or the minimum. Among equal elements the first wins (+0 and
+// -0 are equal). A NaN beats every number, as in NumPy: the position of the first NaN is the result.
+// To search a whole tensor, give it a shape of one axis.
+//
+// Operands: in [Shape], out [Shape without Axis] of type Index.
+type ArgReduce struct {
+	Min   bool  // the minimum instead of the maximum
+	Type  DType // of the input: F32 or F64
+	Index DType // of the output: I32 or I64
+	Shape []int
+	Axis  int
+}
+
+// Family is "argreduce".
+func (k ArgReduce) Family() string { return "argreduce" }
+
+// OutShape is Shape without Axis.
+func (k ArgReduce) OutShape() []int {
+	return slices.Delete(slices.Clone(k.Shape), k.Axis, k.Axis+1)
+}
+
+// Operands lists in and out.
+func (k ArgReduce) Operands() []Operand {
+	return []Operand{{"in", In, k.Type, k.Shape}, {"out", Out, k.Index, k.OutShape()}}
+}
+
+// Validate checks types, shape and axis. An axis of no elements has no largest one, so it is refused unless the output is empty.
+func (k ArgReduce) Validate() error {
+	if k.Type != F32 && k.Type != F64 {
+		return fmt.Errorf("%s: searches f32 or f64, not %s", k.name(), k.Type)
+	}
+	if k.Index != I32 && k.Index != I64 {
+		return fmt.Errorf("%s: gives i32 or i64, not %s", k.name(), k.Index)
+	}
+	if err := CheckShape(k.name(), k.Shape, 0); err != nil {
+		return err
+	}
+	if k.Axis < 0 || k.Axis >= len(k.Shape) {
+		return fmt.Errorf("%s: axis %d of shape %v: want 0 to %d", k.name(), k.Axis, k.Shape, len(k.Shape)-1)
+	}
+	n := k.Shape[k.Axis]
+	if n == 0 && Elems(k.OutShape()) > 0 {
+		return fmt.Errorf("%s: axis %d of shape %v has no elements to choose from", k.name(), k.Axis, k.Shape)
+	}
+	if k.Index == I32 && n > math.MaxInt32 {
+		return fmt.Errorf("%s: axis %d has %d elements, more than i32 can number: use i64", k.name(), k.Axis, n)
+	}
+	return nil
+}
+
+// Cost counts one comparison an element.
+func (k ArgReduce) Cost() Cost { return Traffic(k, int64(Elems(k.Shape))) }
+
+// Tolerance asks for the exact position.
+func (k ArgReduce) Tolerance() Tolerance { return Tolerance{} }
+
+func (k ArgReduce) name() string {
+	if k.Min {
+		return "argmin"
+	}
+	return "argmax"
+}
+
+func (k ArgReduce) String() string {
+	return fmt.Sprintf("%s %s to %s %s over %d", k.name(), k.Type, k.Index, dims(k.Shape), k.Axis)
+}
