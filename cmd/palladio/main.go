@@ -57,6 +57,7 @@ func newRoot() *cobra.Command {
 		return usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	root.AddCommand( // a line a verb
+		newCheck(),
 	)
 	return root
 }

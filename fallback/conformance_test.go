@@ -1,0 +1,50 @@
+package fallback
+
+import (
+	"testing"
+
+	"palladio/fallback/ref"
+	"palladio/kernels"
+	"palladio/kernels/devicetest"
+)
+
+// TestConformance runs the table at every level of this CPU, and requires the same bits of one thread and of two.
+func TestConformance(t *testing.T) {
+	type pair struct{ one, two *Device }
+	var devs []pair
+	for _, l := range Levels() {
+		devs = append(devs, pair{newDevice(t, AtLevel(l), Threads(1)), newDevice(t, AtLevel(l), Threads(2))})
+	}
+	for _, c := range kernels.Cases() {
+		t.Run(c.Name, func(t *testing.T) {
+			trial, err := devicetest.NewTrial(ref.New(), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range devs {
+				res := trial.Run(d.one)
+				if res.Err != nil {
+					t.Error(res)
+					continue
+				}
+				t.Log(res)
+				if res.Unsupported {
+					continue
+				}
+				if err := trial.SameBits(d.one, d.two); err != nil {
+					t.Errorf("%s: one thread and two: %v", d.one.Name(), err)
+				}
+			}
+		})
+	}
+}
+
+func newDevice(t testing.TB, opts ...Option) *Device {
+	t.Helper()
+	d, err := New(opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}

@@ -1,0 +1,193 @@
+package devicetest
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+
+	"palladio/kernels"
+)
+
+// makeInput makes the contents of one operand, the same for every device and run: the generator is seeded by the
+// names of the case and of the operand.
+func makeInput(caseName string, o kernels.Operand, f kernels.Fill) ([]byte, error) {
+	if err := checkFill(o, f); err != nil {
+		return nil, err
+	}
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s\x00%s", caseName, o.Name)
+	rng := rand.New(rand.NewPCG(h.Sum64(), 0x9e3779b97f4a7c15))
+	b := make([]byte, o.Bytes())
+	for i := range o.Elems() {
+		store(b, o.Type, i, draw(rng, o.Type, f, i))
+	}
+	return b, nil
+}
+
+func checkFill(o kernels.Operand, f kernels.Fill) error {
+	switch f.Kind {
+	case kernels.Normal, kernels.Special:
+		return nil
+	case kernels.Uniform, kernels.Ints:
+		if !(f.Lo < f.Hi) {
+			return fmt.Errorf("operand %s: fill range [%v, %v) is empty", o, f.Lo, f.Hi)
+		}
+		return nil
+	case kernels.Cycle:
+		if len(f.Values) == 0 && o.Elems() > 0 {
+			return fmt.Errorf("operand %s: fill cycles over no values", o)
+		}
+		return nil
+	}
+	return fmt.Errorf("operand %s: unknown fill %d", o, f.Kind)
+}
+
+// draw makes element i. Normal integers are ten times a normal variate, rounded; normal Bools are fair coins.
+func draw(rng *rand.Rand, t kernels.DType, f kernels.Fill, i int) float64 {
+	switch f.Kind {
+	case kernels.Uniform:
+		v := f.Lo + (f.Hi-f.Lo)*rng.Float64()
+		if !t.Float() {
+			v = math.Floor(v)
+		}
+		return v
+	case kernels.Ints:
+		return math.Floor(f.Lo + (f.Hi-f.Lo)*rng.Float64())
+	case kernels.Cycle:
+		return f.Values[i%len(f.Values)]
+	case kernels.Special:
+		if t.Float() && rng.IntN(3) == 0 {
+			s := specials(t)
+			return s[rng.IntN(len(s))]
+		}
+	}
+	switch {
+	case t == kernels.Bool:
+		return float64(rng.IntN(2))
+	case t == kernels.U8:
+		return float64(rng.IntN(256))
+	case t == kernels.U64:
+		return float64(rng.Uint64N(1 << 53))
+	case !t.Float():
+		return math.Round(10 * rng.NormFloat64())
+	}
+	return rng.NormFloat64()
+}
+
+// specials are the values that go wrong first: zeros of both signs, the smallest and a larger denormal, the smallest and
+// largest normal numbers, infinities and NaN.
+func specials(t kernels.DType) []float64 {
+	var denormal, normal, huge float64
+	switch t {
+	case kernels.F32:
+		denormal, normal, huge = 0x1p-149, 0x1p-126, math.MaxFloat32
+	case kernels.F64:
+		denormal, normal, huge = 0x1p-1074, 0x1p-1022, math.MaxFloat64
+	case kernels.F16:
+		denormal, normal, huge = 0x1p-24, 0x1p-14, 65504
+	case kernels.BF16:
+		denormal, normal, huge = 0x1p-133, 0x1p-126, 0x1.fep127
+	}
+	v := []float64{0, math.Copysign(0, -1), math.Inf(1), math.Inf(-1), math.NaN(), 1, -1}
+	for _, x := range []float64{denormal, 37 * denormal, normal, huge, huge / 4} {
+		v = append(v, x, -x)
+	}
+	return v
+}
+
+// store writes element i of type t, rounded to the nearest; integers saturate.
+func store(b []byte, t kernels.DType, i int, v float64) {
+	le := binary.LittleEndian
+	switch t {
+	case kernels.F32:
+		le.PutUint32(b[4*i:], math.Float32bits(float32(v)))
+	case kernels.F64:
+		le.PutUint64(b[8*i:], math.Float64bits(v))
+	case kernels.F16:
+		le.PutUint16(b[2*i:], toF16(v))
+	case kernels.BF16:
+		le.PutUint16(b[2*i:], toBF16(v))
+	case kernels.I32:
+		le.PutUint32(b[4*i:], uint32(int32(max(math.MinInt32, min(math.MaxInt32, v)))))
+	case kernels.I64:
+		le.PutUint64(b[8*i:], uint64(int64(v)))
+	case kernels.U64:
+		le.PutUint64(b[8*i:], uint64(v))
+	case kernels.Bool:
+		b[i] = 0
+		if v != 0 {
+			b[i] = 1
+		}
+	default:
+		b[i] = uint8(max(0, min(255, v)))
+	}
+}
+
+// load reads element i of type t.
+func load(b []byte, t kernels.DType, i int) float64 {
+	le := binary.LittleEndian
+	switch t {
+	case kernels.F32:
+		return float64(math.Float32frombits(le.Uint32(b[4*i:])))
+	case kernels.F64:
+		return math.Float64frombits(le.Uint64(b[8*i:]))
+	case kernels.F16:
+		return fromF16(le.Uint16(b[2*i:]))
+	case kernels.BF16:
+		return float64(math.Float32frombits(uint32(le.Uint16(b[2*i:])) << 16))
+	case kernels.I32:
+		return float64(int32(le.Uint32(b[4*i:])))
+	case kernels.I64:
+		return float64(int64(le.Uint64(b[8*i:])))
+	case kernels.U64:
+		return float64(le.Uint64(b[8*i:]))
+	}
+	return float64(b[i])
+}
+
+// toBF16 rounds to the nearest bfloat16, ties to even.
+func toBF16(v float64) uint16 {
+	u := math.Float32bits(float32(v))
+	if v != v {
+		return uint16(u>>16) | 0x40
+	}
+	return uint16((u + 0x7fff + u>>16&1) >> 16)
+}
+
+// toF16 rounds to the nearest binary16, ties to even, by scaling to an integer number of its units.
+func toF16(v float64) uint16 {
+	sign := uint16(math.Float64bits(v) >> 48 & 0x8000)
+	a := math.Abs(v)
+	switch {
+	case v != v:
+		return sign | 0x7e00
+	case a < 0x1p-14:
+		return sign | uint16(math.RoundToEven(a*0x1p24)) // a carry gives the smallest normal
+	case a >= 65520:
+		return sign | 0x7c00
+	}
+	frac, exp := math.Frexp(a) // frac in [1/2, 1)
+	m := uint16(math.RoundToEven(frac * 0x1p11))
+	return sign | (uint16(exp+13)<<10 + m) // m holds the leading one, hence 13 and not 14
+}
+
+func fromF16(u uint16) float64 {
+	sign := 1.0
+	if u&0x8000 != 0 {
+		sign = -1
+	}
+	m := float64(u & 0x3ff)
+	switch e := int(u >> 10 & 31); e {
+	case 0:
+		return sign * m * 0x1p-24
+	case 31:
+		if m != 0 {
+			return math.NaN()
+		}
+		return sign * math.Inf(1)
+	default:
+		return sign * math.Ldexp(1024+m, e-25)
+	}
+}
