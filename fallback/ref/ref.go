@@ -33,6 +33,12 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 		return nil, err
 	}
 	switch k := k.(type) { // a line a family
+	case kernels.Conv:
+		return conv(k)
+	case kernels.ConvBackwardData:
+		return convBackwardData(k)
+	case kernels.ConvBackwardFilter:
+		return convBackwardFilter(k)
 	default:
 		return nil, kernels.Unsupported(d.Name(), k)
 	}
