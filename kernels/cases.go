@@ -29,7 +29,9 @@ type Case struct {
 // Cases is the conformance table: every family, with its edges (empty, one, odd, huge, strided, NaN and infinity).
 func Cases() []Case {
 	var cs []Case
-	for _, family := range []func() []Case{} {
+	for _, family := range []func() []Case{ // a line a family
+		convCases,
+	} {
 		cs = append(cs, family()...)
 	}
 	return cs
