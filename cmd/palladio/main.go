@@ -19,6 +19,35 @@ const (
 	exitInterrupted = 130
 )
 
+// The checks of arguments; like cobra's own, but a failure is a usage error.
+func noArgs(c *cobra.Command, args []string) error { return usage(cobra.NoArgs(c, args)) }
+func exactArgs(n int) cobra.PositionalArgs         { return wrapArgs(cobra.ExactArgs(n)) }
+func minArgs(n int) cobra.PositionalArgs           { return wrapArgs(cobra.MinimumNArgs(n)) }
+func wrapArgs(f cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error { return usage(f(c, args)) }
+}
+
+// group makes c a command that only holds others: called alone it prints its help, called with an unknown one it fails.
+func group(c *cobra.Command, verbs ...*cobra.Command) *cobra.Command {
+	c.AddCommand(verbs...)
+	c.Args = cobra.ArbitraryArgs // else cobra answers an unknown command itself, as no usage error
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		return usage(fmt.Errorf("%s: no command %q (see %s --help)", c.CommandPath(), args[0], c.CommandPath()))
+	}
+	return c
+}
+
+// usage marks an error, if it is one, as caused by the caller's arguments.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
+}
+
 // usageError marks an error that the caller's arguments caused.
 type usageError struct{ error }
 
@@ -47,16 +76,17 @@ func run(args []string) int {
 }
 
 func newRoot() *cobra.Command {
-	root := &cobra.Command{
+	root := group(&cobra.Command{
 		Use:           "palladio",
 		Short:         "GPU-accelerated compute and architecture search",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-	}
+	})
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	root.AddCommand( // a line a verb
+		newData(),
 		newCheck(),
 	)
 	return root
