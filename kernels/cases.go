@@ -1,5 +1,7 @@
 package kernels
 
+import "math"
+
 // Fill says how the conformance table makes an input.
 type Fill struct {
 	Kind   FillKind
@@ -31,8 +33,17 @@ func Cases() []Case {
 	var cs []Case
 	for _, family := range []func() []Case{ // a line a family
 		convCases,
+		elementwiseCases,
+		reduceCases,
 	} {
 		cs = append(cs, family()...)
 	}
 	return cs
 }
+
+// Values that Go's constants cannot spell.
+var (
+	infinity     = math.Inf(1)
+	quietNaN     = math.NaN()
+	negativeZero = math.Copysign(0, -1)
+)

@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -9,7 +10,9 @@ import (
 // EltOp is an operation on single elements.
 type EltOp uint8
 
-// The element operations. Comparisons and Not give 1 or 0. Unary operations read A, binary A and B, ternary A, B and C.
+// The element operations. Comparisons, logic and Not give 1 or 0; a NaN counts as true. Unary operations read A, binary A and B,
+// ternary A, B and C. Which of two zeros of unlike sign is the larger is left open. The activations that multiply A by a factor that
+// vanishes (GELU, GELUTanh, SiLU, HardSwish) give NaN at -Inf, as their formulas do.
 const (
 	NoOp EltOp = iota // in an epilogue: no activation
 	Imm               // the constant Instr.Imm; no operand
@@ -17,7 +20,7 @@ const (
 	Copy // A
 	Neg
 	Abs
-	Sign // -1, 0, 1; NaN stays NaN
+	Sign // -1, 1; zeros and NaN stay as they are
 	Square
 	Cube
 	Sqrt
@@ -37,23 +40,23 @@ const (
 	Tan
 	Tanh
 	Erf
-	Sigmoid  // 1/(1+exp(-A))
-	Softplus // log(1+exp(A)), without overflow
-	ReLU     // max(A, 0); NaN stays NaN
-	GELU     // A/2 (1+erf(A/sqrt 2)), Hendrycks & Gimpel 2016
-	GELUTanh // its tanh form
-	SiLU     // A sigmoid(A)
-	HardSwish
-	Not // A == 0
+	Sigmoid   // 1/(1+exp(-A))
+	Softplus  // log(1+exp(A)), without overflow
+	ReLU      // max(A, 0); NaN stays NaN
+	GELU      // A/2 (1+erf(A/sqrt 2)), Hendrycks & Gimpel 2016
+	GELUTanh  // its tanh form, A/2 (1+tanh(sqrt(2/pi) (A + 0.044715 A³)))
+	SiLU      // A sigmoid(A)
+	HardSwish // A clamp(A+3, 0, 6)/6, Howard et al. 2019
+	Not       // A == 0
 
 	Add
 	Sub
 	Mul
 	Div
-	Pow
+	Pow // as C99 and Go
 	Max // NaN if either is NaN
 	Min
-	Mod
+	Mod // A - B trunc(A/B), with the sign of A (fmod)
 	Lt
 	Le
 	Gt
@@ -124,7 +127,11 @@ type EltOutput struct {
 }
 
 // Elementwise computes a program at each element of Shape in one pass: any chain of unary, binary and ternary operations with
-// NumPy broadcasting, in the arithmetic of Type.
+// NumPy broadcasting, in the arithmetic of Type: each step is rounded to Type, except that a device may contract a product and a
+// sum that follow one another into one FMA.
+//
+// Inputs of types F32, F64, I32, I64, U8 and Bool are rounded to Type (so integers are exact up to 2^24 in F32, 2^53 in F64).
+// Outputs may have the same types: integers are rounded towards zero and saturate, with NaN as 0; Bool says whether the value differs from 0.
 //
 // Operands: the inputs, then the outputs.
 type Elementwise struct {
@@ -135,6 +142,26 @@ type Elementwise struct {
 	Outputs []EltOutput
 }
 
+// shape is the shape of the input's memory: the kernel's shape with 1 along repeated axes, or, where the strides leave gaps or
+// overlap, the number of elements from the first to the last.
+func (in EltInput) shape(full []int) []int {
+	shape := slices.Clone(full)
+	span := 1
+	for d, s := range in.Strides {
+		if full[d] == 0 {
+			return shape
+		}
+		if s == 0 {
+			shape[d] = 1
+		}
+		span += (full[d] - 1) * s
+	}
+	if span != Elems(shape) {
+		return []int{span}
+	}
+	return shape
+}
+
 // Family is "elementwise".
 func (k Elementwise) Family() string { return "elementwise" }
 
@@ -142,13 +169,7 @@ func (k Elementwise) Family() string { return "elementwise" }
 func (k Elementwise) Operands() []Operand {
 	var ops []Operand
 	for i, in := range k.Inputs {
-		shape := slices.Clone(k.Shape)
-		for d, s := range in.Strides {
-			if s == 0 {
-				shape[d] = 1
-			}
-		}
-		ops = append(ops, Operand{fmt.Sprintf("in%d", i), In, in.Type, shape})
+		ops = append(ops, Operand{fmt.Sprintf("in%d", i), In, in.Type, in.shape(k.Shape)})
 	}
 	for i, out := range k.Outputs {
 		ops = append(ops, Operand{fmt.Sprintf("out%d", i), Out, out.Type, k.Shape})
@@ -168,8 +189,18 @@ func (k Elementwise) Validate() error {
 		if len(in.Strides) != len(k.Shape) {
 			return fmt.Errorf("elementwise: input %d has %d strides for %d axes", i, len(in.Strides), len(k.Shape))
 		}
-		if in.Type.Size() == 0 {
-			return fmt.Errorf("elementwise: input %d has type %s", i, in.Type)
+		span := 1.0
+		for d, s := range in.Strides {
+			if s < 0 {
+				return fmt.Errorf("elementwise: input %d has stride %d along axis %d, want 0 or more", i, s, d)
+			}
+			span += float64(s) * float64(k.Shape[d])
+		}
+		if span > math.MaxInt/16 {
+			return fmt.Errorf("elementwise: input %d with strides %v over shape %v has too many elements", i, in.Strides, k.Shape)
+		}
+		if !eltType(in.Type) {
+			return fmt.Errorf("elementwise: input %d has type %s, want f32, f64, i32, i64, u8 or bool", i, in.Type)
 		}
 	}
 	for i, c := range k.Code {
@@ -187,11 +218,23 @@ func (k Elementwise) Validate() error {
 		return fmt.Errorf("elementwise: no output")
 	}
 	for i, out := range k.Outputs {
-		if out.Value < 0 || out.Value >= len(k.Inputs)+len(k.Code) || out.Type.Size() == 0 {
-			return fmt.Errorf("elementwise: output %d is value %d of type %s", i, out.Value, out.Type)
+		if out.Value < 0 || out.Value >= len(k.Inputs)+len(k.Code) {
+			return fmt.Errorf("elementwise: output %d is value %d, want 0 to %d", i, out.Value, len(k.Inputs)+len(k.Code)-1)
+		}
+		if !eltType(out.Type) {
+			return fmt.Errorf("elementwise: output %d has type %s, want f32, f64, i32, i64, u8 or bool", i, out.Type)
 		}
 	}
 	return nil
+}
+
+// eltType says whether element-wise programs read and write a type.
+func eltType(t DType) bool {
+	switch t {
+	case F32, F64, I32, I64, U8, Bool:
+		return true
+	}
+	return false
 }
 
 // Cost counts one operation for each arithmetic step and element.

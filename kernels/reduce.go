@@ -115,7 +115,7 @@ func (k Reduce) Tolerance() Tolerance {
 	e, n := k.Type.Epsilon(), float64(max(k.Count(), 1))
 	switch k.Op {
 	case ReduceMax, ReduceMin:
-		return Tolerance{}
+		return Tolerance{Abs: math.SmallestNonzeroFloat64} // equal, but for the sign of a zero
 	case ReduceSum:
 		return Tolerance{Abs: 8 * e * math.Sqrt(n), Rel: 16 * e}
 	case ReduceMean:

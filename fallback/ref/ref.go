@@ -39,6 +39,12 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 		return convBackwardData(k)
 	case kernels.ConvBackwardFilter:
 		return convBackwardFilter(k)
+	case kernels.Elementwise:
+		return elementwise(k)
+	case kernels.Reduce:
+		return reduce(k)
+	case kernels.ArgReduce:
+		return argReduce(k)
 	default:
 		return nil, kernels.Unsupported(d.Name(), k)
 	}
