@@ -76,6 +76,9 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 		return nil, err
 	}
 	switch k := k.(type) { // a line a family
+	case kernels.Norm, kernels.NormBackward, kernels.Softmax, kernels.SoftmaxBackward, kernels.CrossEntropy, kernels.CrossEntropyBackward,
+		kernels.Pool, kernels.PoolBackward, kernels.Resize, kernels.ResizeBackward:
+		return d.ref.Prepare(k)
 	default:
 		return nil, kernels.Unsupported(d.Name(), k)
 	}

@@ -35,6 +35,11 @@ func Cases() []Case {
 		convCases,
 		elementwiseCases,
 		reduceCases,
+		normCases,
+		softmaxCases,
+		crossEntropyCases,
+		poolCases,
+		resizeCases,
 	} {
 		cs = append(cs, family()...)
 	}

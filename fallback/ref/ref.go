@@ -45,6 +45,26 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 		return reduce(k)
 	case kernels.ArgReduce:
 		return argReduce(k)
+	case kernels.Norm:
+		return norm(k)
+	case kernels.NormBackward:
+		return normBackward(k)
+	case kernels.Softmax:
+		return softmax(k)
+	case kernels.SoftmaxBackward:
+		return softmaxBackward(k)
+	case kernels.CrossEntropy:
+		return crossEntropy(k)
+	case kernels.CrossEntropyBackward:
+		return crossEntropyBackward(k)
+	case kernels.Pool:
+		return pool(k)
+	case kernels.PoolBackward:
+		return poolBackward(k)
+	case kernels.Resize:
+		return resize(k)
+	case kernels.ResizeBackward:
+		return resizeBackward(k)
 	default:
 		return nil, kernels.Unsupported(d.Name(), k)
 	}
@@ -53,7 +73,7 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 // exec adapts a plain function of the operands, as tensors, to kernels.Exec.
 type exec struct {
 	ops []kernels.Operand
-	f   func(t []tensor)
+	f   func(t []tensor) error
 }
 
 func (exec) Workspace() int { return 0 }
@@ -63,11 +83,15 @@ func (e exec) Run(args []kernels.Arg, _ kernels.Arg) error {
 	for i, a := range args {
 		t[i] = tensor{a, e.ops[i].Type, e.ops[i].Shape}
 	}
-	e.f(t)
-	return nil
+	return e.f(t)
 }
 
 // run makes an Exec of a function of k's operands.
 func run(k kernels.Kernel, f func(t []tensor)) (kernels.Exec, error) {
+	return runChecked(k, func(t []tensor) error { f(t); return nil })
+}
+
+// runChecked makes an Exec of a function of k's operands that may find a fault in their values.
+func runChecked(k kernels.Kernel, f func(t []tensor) error) (kernels.Exec, error) {
 	return exec{k.Operands(), f}, nil
 }
