@@ -15,6 +15,7 @@ import (
 
 // families maps a name to the builder of its kernels; generate.sh runs them all.
 var families = map[string]func(){
+	"gemm": gemm,
 	"peak": peak,
 }
 
