@@ -153,25 +153,68 @@ func apply(o operator, x ...*gorgonia.Node) (*gorgonia.Node, error) {
 	return add(g, &o, x), nil
 }
 
-// applyParts adds the nodes of an operator with several outputs; diffs are the outputs' gradients, where an output has one.
-func applyParts(o operator, outs []kind, diffs []gradient, x ...*gorgonia.Node) (gorgonia.Nodes, error) {
-	g, err := o.adopt(x)
-	if err != nil {
+// output is one output of an operator that has several.
+type output struct {
+	kind
+	wrt  []bool // which inputs it can be differentiated by; nil for none
+	diff gradient
+}
+
+// family is an operator with several outputs. Only the outputs that are asked for become nodes.
+type family struct {
+	o     operator
+	g     *gorgonia.ExprGraph
+	outs  []output
+	kinds []kind
+	x     gorgonia.Nodes
+	nodes gorgonia.Nodes
+}
+
+// applyFamily prepares an operator with several outputs.
+func applyFamily(o operator, outs []output, x ...*gorgonia.Node) (*family, error) {
+	f := &family{o: o, outs: outs, x: x, kinds: make([]kind, len(outs)), nodes: make(gorgonia.Nodes, len(outs))}
+	for i, out := range outs {
+		f.kinds[i] = out.kind
+	}
+	var err error
+	f.g, err = f.o.adopt(x)
+	return f, err
+}
+
+// node is output i.
+func (f *family) node(i int) *gorgonia.Node {
+	if f.nodes[i] == nil {
+		p := &part{operator: f.o, index: i, parts: f.kinds}
+		p.out, p.wrt, p.diff = f.outs[i].kind, f.outs[i].wrt, f.outs[i].diff
+		f.nodes[i] = add(f.g, p, f.x)
+	}
+	return f.nodes[i]
+}
+
+// call makes the node of an operator that is one kernel call, on the inputs in order and one output, of the given shape: the kernel may
+// see the same elements in another shape.
+func call(k kernels.Kernel, shape []int, wrt []bool, diff gradient, x ...*gorgonia.Node) (*gorgonia.Node, error) {
+	if err := k.Validate(); err != nil {
 		return nil, err
 	}
-	ys := make(gorgonia.Nodes, len(outs))
-	for i, k := range outs {
-		p := &part{operator: o, index: i, parts: outs}
-		p.out = k
-		if p.diff = nil; i < len(diffs) {
-			p.diff = diffs[i]
+	o := operator{text: k.String(), out: kind{k.Operands()[len(x)].Type, shape}, wrt: wrt, diff: diff}
+	o.lower = func(l Lowering) error {
+		args := make([]Tensor, 0, l.Inputs()+1)
+		for i := range l.Inputs() {
+			args = append(args, l.In(i))
 		}
-		if p.diff == nil {
-			p.wrt = nil
-		}
-		ys[i] = add(g, p, x)
+		emit(l, k, append(args, l.Out(0))...)
+		return nil
 	}
-	return ys, nil
+	return apply(o, x...)
+}
+
+// emit emits a call, with each tensor seen in the shape that the kernel asks for.
+func emit(l Lowering, k kernels.Kernel, args ...Tensor) {
+	for i, o := range k.Operands() {
+		args[i] = args[i].Reshape(o.Shape...)
+	}
+	l.Emit(k, args...)
 }
 
 // adopt records the inputs in the operator and returns their graph.
