@@ -19,7 +19,7 @@ func elementwise(k kernels.Elementwise) (kernels.Exec, error) {
 				for j, from := range []int{c.A, c.B, c.C}[:c.Op.Arity()] {
 					args[j] = v[from]
 				}
-				v[len(k.Inputs)+i] = roundTo(k.Type, apply(c.Op, args[0], args[1], args[2]))
+				v[len(k.Inputs)+i] = roundTo(k.Type, Apply(c.Op, args[0], args[1], args[2]))
 			}
 			for i, o := range k.Outputs {
 				t[len(k.Inputs)+i].set(flat, convert(o.Type, v[o.Value]))
@@ -65,8 +65,8 @@ func truth(b bool) float64 {
 	return 0
 }
 
-// apply computes one element operation in float64. An Imm finds its constant in a.
-func apply(op kernels.EltOp, a, b, c float64) float64 {
+// Apply computes one element operation in float64. An Imm finds its constant in a.
+func Apply(op kernels.EltOp, a, b, c float64) float64 {
 	switch op {
 	case kernels.Imm, kernels.Copy, kernels.NoOp:
 		return a
@@ -132,7 +132,7 @@ func apply(op kernels.EltOp, a, b, c float64) float64 {
 	case kernels.SiLU:
 		return a / (1 + math.Exp(-a))
 	case kernels.HardSwish:
-		return a * min(max(a+3, 0), 6) / 6
+		return a * (min(max(a+3, 0), 6) / 6)
 	case kernels.Not:
 		return truth(a == 0)
 	case kernels.Add:
