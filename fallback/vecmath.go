@@ -181,8 +181,8 @@ func (v *vecmath[T]) min(a []T) T { return v.rowMin(&a[0], len(a)) }
 // vector sees n elements at p; scalar sources are seen as one.
 func vector[T any](p *T, n int) []T { return unsafe.Slice(p, n) }
 
-// at is element i of a source, or its only one.
-func at[T any](p *T, i int, scalar bool) T {
+// source is element i of a source, or its only one.
+func source[T any](p *T, i int, scalar bool) T {
 	if scalar {
 		return *p
 	}
@@ -286,37 +286,37 @@ func genericBinary[T real](op kernels.EltOp, s scalars) binaryFn[T] {
 	case kernels.Add:
 		return func(dst, a, b *T, n int) {
 			for i := range n {
-				vector(dst, n)[i] = at(a, i, sa) + at(b, i, sb)
+				vector(dst, n)[i] = source(a, i, sa) + source(b, i, sb)
 			}
 		}
 	case kernels.Sub:
 		return func(dst, a, b *T, n int) {
 			for i := range n {
-				vector(dst, n)[i] = at(a, i, sa) - at(b, i, sb)
+				vector(dst, n)[i] = source(a, i, sa) - source(b, i, sb)
 			}
 		}
 	case kernels.Mul:
 		return func(dst, a, b *T, n int) {
 			for i := range n {
-				vector(dst, n)[i] = at(a, i, sa) * at(b, i, sb)
+				vector(dst, n)[i] = source(a, i, sa) * source(b, i, sb)
 			}
 		}
 	case kernels.Div:
 		return func(dst, a, b *T, n int) {
 			for i := range n {
-				vector(dst, n)[i] = at(a, i, sa) / at(b, i, sb)
+				vector(dst, n)[i] = source(a, i, sa) / source(b, i, sb)
 			}
 		}
 	case kernels.Max:
 		return func(dst, a, b *T, n int) {
 			for i := range n {
-				vector(dst, n)[i] = max(at(a, i, sa), at(b, i, sb))
+				vector(dst, n)[i] = max(source(a, i, sa), source(b, i, sb))
 			}
 		}
 	}
 	return func(dst, a, b *T, n int) {
 		for i := range n {
-			vector(dst, n)[i] = T(ref.Apply(op, float64(at(a, i, sa)), float64(at(b, i, sb)), 0))
+			vector(dst, n)[i] = T(ref.Apply(op, float64(source(a, i, sa)), float64(source(b, i, sb)), 0))
 		}
 	}
 }
@@ -326,13 +326,13 @@ func genericTernary[T real](op kernels.EltOp, s scalars) ternaryFn[T] {
 	if op == kernels.FMA { // rounded twice: without the instruction, the exact one is slow
 		return func(dst, a, b, c *T, n int) {
 			for i := range n {
-				vector(dst, n)[i] = T(at(a, i, sa)*at(b, i, sb)) + at(c, i, sc)
+				vector(dst, n)[i] = T(source(a, i, sa)*source(b, i, sb)) + source(c, i, sc)
 			}
 		}
 	}
 	return func(dst, a, b, c *T, n int) {
 		for i := range n {
-			vector(dst, n)[i] = T(ref.Apply(op, float64(at(a, i, sa)), float64(at(b, i, sb)), float64(at(c, i, sc))))
+			vector(dst, n)[i] = T(ref.Apply(op, float64(source(a, i, sa)), float64(source(b, i, sb)), float64(source(c, i, sc))))
 		}
 	}
 }
