@@ -238,7 +238,10 @@ func (c checkCell) counts() string {
 }
 
 func (c checkCell) worst() string {
-	if c.Worst == 0 {
+	switch {
+	case c.Passed == 0:
+		return "-"
+	case c.Worst == 0:
 		return "exact"
 	}
 	return fmt.Sprintf("%.2g of tolerance", c.Worst)

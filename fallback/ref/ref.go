@@ -65,6 +65,42 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 		return resize(k)
 	case kernels.ResizeBackward:
 		return resizeBackward(k)
+	case kernels.Move:
+		return move(k)
+	case kernels.Concat:
+		return concat(k)
+	case kernels.Pad:
+		return pad(k)
+	case kernels.PadBackward:
+		return padBackward(k)
+	case kernels.Gather:
+		return gather(k)
+	case kernels.ScatterAdd:
+		return scatterAdd(k)
+	case kernels.OneHot:
+		return oneHot(k)
+	case kernels.Sort:
+		return sort(k)
+	case kernels.TopK:
+		return topK(k)
+	case kernels.Random:
+		return random(k)
+	case kernels.Dropout:
+		return dropout(k)
+	case kernels.SGD:
+		return sgd(k)
+	case kernels.Adam:
+		return adam(k)
+	case kernels.LAMB:
+		return lamb(k)
+	case kernels.AdaDelta:
+		return adaDelta(k)
+	case kernels.RMSProp:
+		return rmsProp(k)
+	case kernels.ClipScale:
+		return clipScale(k)
+	case kernels.EMA:
+		return ema(k)
 	default:
 		return nil, kernels.Unsupported(d.Name(), k)
 	}

@@ -1,10 +1,6 @@
 package ref
 
-import (
-	"math"
-
-	"palladio/kernels"
-)
+import "palladio/kernels"
 
 // tensor is an operand of any type, read and written as float64.
 type tensor struct {
@@ -29,7 +25,9 @@ func (t tensor) at(i int) float64 {
 	case kernels.U64:
 		return float64(kernels.Slice[uint64](t.arg)[i])
 	case kernels.BF16:
-		return float64(math.Float32frombits(uint32(kernels.Slice[uint16](t.arg)[i]) << 16))
+		return float64(kernels.BF16Value(kernels.Slice[uint16](t.arg)[i]))
+	case kernels.F16:
+		return kernels.F16Value(kernels.Slice[uint16](t.arg)[i])
 	}
 	return float64(t.arg.Host[i]) // U8, Bool
 }
@@ -47,6 +45,10 @@ func (t tensor) set(i int, v float64) {
 		kernels.Slice[int64](t.arg)[i] = int64(v)
 	case kernels.U64:
 		kernels.Slice[uint64](t.arg)[i] = uint64(v)
+	case kernels.BF16:
+		kernels.Slice[uint16](t.arg)[i] = kernels.BF16Bits(float32(v))
+	case kernels.F16:
+		kernels.Slice[uint16](t.arg)[i] = kernels.F16Bits(v)
 	case kernels.Bool:
 		t.arg.Host[i] = 0
 		if v != 0 {

@@ -106,9 +106,9 @@ func store(b []byte, t kernels.DType, i int, v float64) {
 	case kernels.F64:
 		le.PutUint64(b[8*i:], math.Float64bits(v))
 	case kernels.F16:
-		le.PutUint16(b[2*i:], toF16(v))
+		le.PutUint16(b[2*i:], kernels.F16Bits(v))
 	case kernels.BF16:
-		le.PutUint16(b[2*i:], toBF16(v))
+		le.PutUint16(b[2*i:], kernels.BF16Bits(float32(v)))
 	case kernels.I32:
 		le.PutUint32(b[4*i:], uint32(int32(max(math.MinInt32, min(math.MaxInt32, v)))))
 	case kernels.I64:
@@ -134,9 +134,9 @@ func load(b []byte, t kernels.DType, i int) float64 {
 	case kernels.F64:
 		return math.Float64frombits(le.Uint64(b[8*i:]))
 	case kernels.F16:
-		return fromF16(le.Uint16(b[2*i:]))
+		return kernels.F16Value(le.Uint16(b[2*i:]))
 	case kernels.BF16:
-		return float64(math.Float32frombits(uint32(le.Uint16(b[2*i:])) << 16))
+		return float64(kernels.BF16Value(le.Uint16(b[2*i:])))
 	case kernels.I32:
 		return float64(int32(le.Uint32(b[4*i:])))
 	case kernels.I64:
@@ -145,49 +145,4 @@ func load(b []byte, t kernels.DType, i int) float64 {
 		return float64(le.Uint64(b[8*i:]))
 	}
 	return float64(b[i])
-}
-
-// toBF16 rounds to the nearest bfloat16, ties to even.
-func toBF16(v float64) uint16 {
-	u := math.Float32bits(float32(v))
-	if v != v {
-		return uint16(u>>16) | 0x40
-	}
-	return uint16((u + 0x7fff + u>>16&1) >> 16)
-}
-
-// toF16 rounds to the nearest binary16, ties to even, by scaling to an integer number of its units.
-func toF16(v float64) uint16 {
-	sign := uint16(math.Float64bits(v) >> 48 & 0x8000)
-	a := math.Abs(v)
-	switch {
-	case v != v:
-		return sign | 0x7e00
-	case a < 0x1p-14:
-		return sign | uint16(math.RoundToEven(a*0x1p24)) // a carry gives the smallest normal
-	case a >= 65520:
-		return sign | 0x7c00
-	}
-	frac, exp := math.Frexp(a) // frac in [1/2, 1)
-	m := uint16(math.RoundToEven(frac * 0x1p11))
-	return sign | (uint16(exp+13)<<10 + m) // m holds the leading one, hence 13 and not 14
-}
-
-func fromF16(u uint16) float64 {
-	sign := 1.0
-	if u&0x8000 != 0 {
-		sign = -1
-	}
-	m := float64(u & 0x3ff)
-	switch e := int(u >> 10 & 31); e {
-	case 0:
-		return sign * m * 0x1p-24
-	case 31:
-		if m != 0 {
-			return math.NaN()
-		}
-		return sign * math.Inf(1)
-	default:
-		return sign * math.Ldexp(1024+m, e-25)
-	}
 }
