@@ -81,6 +81,12 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 		return d.ref.Prepare(k)
 	case kernels.Move, kernels.Concat, kernels.Pad, kernels.PadBackward, kernels.Gather, kernels.ScatterAdd, kernels.OneHot, kernels.Sort, kernels.TopK, kernels.Random, kernels.Dropout, kernels.SGD, kernels.Adam, kernels.LAMB, kernels.AdaDelta, kernels.RMSProp, kernels.ClipScale, kernels.EMA:
 		return d.ref.Prepare(k)
+	case kernels.Conv:
+		return d.prepareConv(k)
+	case kernels.ConvBackwardData:
+		return d.prepareConvBackwardData(k)
+	case kernels.ConvBackwardFilter:
+		return d.prepareConvBackwardFilter(k)
 	default:
 		return nil, kernels.Unsupported(d.Name(), k)
 	}

@@ -17,6 +17,7 @@ import (
 var families = map[string]func(){
 	"gemm": gemm,
 	"peak": peak,
+	"conv": conv,
 }
 
 func main() {
