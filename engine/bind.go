@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"palladio/kernels"
+)
+
+// variable is a node whose value the user binds.
+type variable struct {
+	node  *gorgonia.Node
+	value int32
+	typ   kernels.DType
+	shape []int
+	last  gorgonia.Value // what was bound at the last run
+	ptr   uintptr
+	arg   kernels.Arg
+	// block and stage hold copies: of values that are not contiguous, and of all values on a device with memory of its own.
+	block kernels.Memory
+	stage []byte
+}
+
+// selector is a variable that a Switch reads.
+type selector struct {
+	value int32
+	index int // in variables
+	count int // number of branches
+}
+
+// bindVariables finds where the variables' values lie.
+func (m *Machine) bindVariables() error {
+	if !m.ready {
+		if err := m.allocate(); err != nil {
+			return err
+		}
+	}
+	for i := range m.variables {
+		if err := m.bindVariable(&m.variables[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Machine) bindVariable(v *variable) error {
+	now := v.node.Value()
+	if now == nil {
+		return fmt.Errorf("variable %s has no value: bind one with gorgonia.Let or WithValue", v.node.Name())
+	}
+	n := kernels.Elems(v.shape) * v.typ.Size()
+	if now == v.last && (n == 0 || now.Uintptr() == v.ptr) && v.stage == nil && v.block == nil {
+		return nil
+	}
+	if now != v.last {
+		if t := dtypeOf(now.Dtype()); t != v.typ {
+			return fmt.Errorf("variable %s is bound to elements of type %v, want %s", v.node.Name(), now.Dtype(), v.typ)
+		}
+		if s := now.Shape(); !slices.Equal([]int(s), v.shape) && !(s.TotalSize() == kernels.Elems(v.shape) && tensor.Shape(v.shape).Eq(s)) && !(elemsOf(now) == 1 && n == v.typ.Size()) {
+			return fmt.Errorf("variable %s is bound to a value of shape %v, but the plan was compiled for %v: make a machine for the new shape, or pad the value", v.node.Name(), s, v.shape)
+		}
+	}
+	if n > 0 {
+		if err := m.locate(v, now, n); err != nil {
+			return fmt.Errorf("variable %s: %w", v.node.Name(), err)
+		}
+	}
+	v.last = now
+	return nil
+}
+
+// locate makes v.arg point to n bytes of the value.
+func (m *Machine) locate(v *variable, now gorgonia.Value, n int) error {
+	raw, err := rawBytes(now)
+	if err != nil {
+		return err
+	}
+	updated := m.prog.values[v.value].updated
+	src := raw
+	if !contiguous(now) {
+		if updated {
+			return fmt.Errorf("the plan updates it in place, so it needs a contiguous row-major tensor, not a view of shape %v and strides %v", now.Shape(), now.(*tensor.Dense).Strides())
+		}
+		if v.stage == nil {
+			v.stage = make([]byte, n)
+			m.bound++
+		}
+		if err := gatherDense(v.stage, now.(*tensor.Dense), raw); err != nil {
+			return err
+		}
+		src = v.stage
+	} else if v.stage != nil {
+		v.stage = nil
+	}
+	if len(src) < n {
+		return fmt.Errorf("its value holds %d bytes, want %d", len(src), n)
+	}
+	src = src[:n:n]
+	if m.shared {
+		v.arg = kernels.Arg{Host: src}
+		v.ptr = now.Uintptr()
+		m.bound++
+		return nil
+	}
+	if v.block == nil {
+		if v.block, err = m.device.Alloc(n); err != nil {
+			return err
+		}
+		v.arg = v.block.Arg(0, n)
+		m.bound++
+	}
+	return v.block.Upload(0, src)
+}
+
+// result is what an output's node is bound to.
+type result struct {
+	off, bytes int    // this run's value among the plan's results
+	host       []byte // what the node's value views
+	value      gorgonia.Value
+	stage      []byte // this run's value, where it cannot be had in place
+	cleared    bool   // holds zeros, because the value is absent on this path
+}
+
+// bindResults gives the outputs' nodes their values.
+func (m *Machine) bindResults(pa *path) error {
+	for i := range m.results {
+		if err := m.bindResult(pa, i); err != nil {
+			return fmt.Errorf("%s: %w", m.prog.outputs[i].node.Name(), err)
+		}
+	}
+	if !m.shared {
+		return m.fetchUpdated()
+	}
+	return nil
+}
+
+func (m *Machine) bindResult(pa *path, i int) error {
+	o, r := &m.prog.outputs[i], &m.results[i]
+	if r.bytes == 0 {
+		return nil
+	}
+	if pa.absent[o.value] {
+		if !r.cleared && !o.accumulate {
+			clear(r.host)
+			r.cleared = true
+		}
+	} else {
+		r.cleared = false
+		if err := m.fetch(pa, i); err != nil {
+			return err
+		}
+	}
+	if o.into != nil {
+		return readInto(o.into, r.value)
+	}
+	if o.node.Value() != r.value {
+		return gorgonia.UnsafeLet(o.node, r.value)
+	}
+	return nil
+}
+
+// fetch brings output i to the memory that its node's value views.
+func (m *Machine) fetch(pa *path, i int) error {
+	o, r, at := &m.prog.outputs[i], &m.results[i], &pa.outs[i]
+	src := r.stage
+	if m.shared {
+		src = at.arg(m).Host
+	} else {
+		if !o.accumulate {
+			src = r.host
+		}
+		if err := at.mem(m).Download(at.off, src); err != nil {
+			return err
+		}
+	}
+	switch {
+	case o.accumulate:
+		return addInto(r.host, src, m.prog.values[o.value].typ)
+	case &src[0] != &r.host[0]:
+		copy(r.host, src)
+	}
+	return nil
+}
+
+// addInto adds src to dst, element by element.
+func addInto(dst, src []byte, t kernels.DType) error {
+	switch t {
+	case kernels.F32:
+		d, s := view[float32](dst), view[float32](src)
+		for i, x := range s {
+			d[i] += x
+		}
+	case kernels.F64:
+		d, s := view[float64](dst), view[float64](src)
+		for i, x := range s {
+			d[i] += x
+		}
+	default:
+		return fmt.Errorf("a gradient of type %s cannot accumulate", t)
+	}
+	return nil
+}
+
+// readInto does what gorgonia's Read does: it copies into the value that is there, or clones.
+func readInto(into *gorgonia.Value, v gorgonia.Value) error {
+	if *into != nil {
+		c, err := gorgonia.Copy(*into, v)
+		if err != nil {
+			return err
+		}
+		*into = c
+		return nil
+	}
+	c, err := gorgonia.CloneValue(v)
+	if err != nil {
+		return err
+	}
+	*into = c
+	return nil
+}
+
+// fetchUpdated copies the variables that the plan updated from the device back to the user's values.
+func (m *Machine) fetchUpdated() error {
+	for i := range m.variables {
+		v := &m.variables[i]
+		if !m.prog.values[v.value].updated || v.block == nil {
+			continue
+		}
+		raw, err := rawBytes(v.last)
+		if err != nil {
+			return err
+		}
+		if err := v.block.Download(0, raw[:v.block.Bytes()]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

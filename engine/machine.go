@@ -1,0 +1,202 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"gorgonia.org/gorgonia"
+
+	"palladio/kernels"
+)
+
+// Machine compiles an expression graph into a plan and runs it. It is a gorgonia.VM. A Machine is not safe for
+// concurrent use; several machines, one a goroutine, may run graphs of their own.
+type Machine struct {
+	cfg    *config
+	prog   *program
+	err    error // of the compilation
+	closed bool
+
+	device kernels.Device
+	owned  bool
+	execs  map[string]kernels.Exec
+
+	selectors  []selector
+	selectorOf map[int32]int
+	chosen     []int // the selectors' values of this run
+	paths      map[string]*path
+	current    *path
+	pathKey    []byte
+
+	variables  []variable
+	variableOf []int32 // of each value: its index in variables
+	bound      uint64  // counts changes of the variables' memory
+
+	constants  kernels.Memory // constants and the random counter
+	constantAt []int
+	arena      kernels.Memory
+	arenaSize  int
+	workspace  kernels.Memory
+	wsSize     int
+	resultMem  kernels.Memory
+	results    []result
+	slotOf     []int   // of each value, while a path is built: its place in resultMem, or -1
+	slotted    []int32 // the values of which slotOf is set
+	ready      bool    // memory is there
+	shared     bool    // the device computes in the host's memory
+
+	step    uint64
+	counter [16]byte
+	profile *Profiler
+}
+
+var _ gorgonia.VM = (*Machine)(nil)
+
+// New compiles g. It never fails: what is wrong with the graph, the options or the device is the error of the first RunAll
+// (and of Plan).
+func New(g *gorgonia.ExprGraph, opts ...Option) *Machine {
+	m := &Machine{cfg: newConfig(g, opts), execs: map[string]kernels.Exec{}, paths: map[string]*path{}}
+	m.err = m.compile(g)
+	return m
+}
+
+// compile opens the device and makes the program.
+func (m *Machine) compile(g *gorgonia.ExprGraph) (err error) {
+	defer func() { // gorgonia panics on some malformed graphs
+		if r := recover(); r != nil {
+			err = fmt.Errorf("engine: compile: %v", r)
+		}
+	}()
+	if m.cfg.err != nil {
+		return m.cfg.err
+	}
+	if m.device, m.owned, err = m.cfg.open(); err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	if m.owned { // a machine that nobody closed still lets its workers go
+		runtime.AddCleanup(m, func(d kernels.Device) { _ = d.Close() }, m.device)
+	}
+	if m.prog, err = m.cfg.lower(g); err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	if err = m.optimise(); err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	if m.cfg.profile {
+		m.profile = newProfiler()
+	}
+	return nil
+}
+
+// RunAll runs the plan once: it reads the variables, runs the calls and gives the outputs' nodes their values.
+func (m *Machine) RunAll() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("engine: run: %v", r)
+		}
+	}()
+	switch {
+	case m.err != nil:
+		return m.err
+	case m.closed:
+		return errors.New("engine: the machine is closed")
+	}
+	if err := m.run(); err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	return nil
+}
+
+func (m *Machine) run() error {
+	if err := m.bindVariables(); err != nil {
+		return err
+	}
+	if err := m.selectPath(); err != nil {
+		return err
+	}
+	pa := m.current
+	if pa.bound != m.bound {
+		for _, p := range pa.patches {
+			*p.arg = m.variables[m.variableOf[p.value]].arg
+		}
+		pa.bound = m.bound
+	}
+	if v := m.prog.counter; v >= 0 {
+		binary.NativeEndian.PutUint64(m.counter[:], m.cfg.seed)
+		binary.NativeEndian.PutUint64(m.counter[8:], m.step)
+		if err := m.constants.Upload(m.constantAt[v], m.counter[:]); err != nil {
+			return err
+		}
+	}
+	m.step++
+	if err := m.runSteps(pa); err != nil {
+		return err
+	}
+	if err := m.device.Sync(); err != nil {
+		return err
+	}
+	return m.bindResults(pa)
+}
+
+// runSteps runs the calls, watched or not.
+func (m *Machine) runSteps(pa *path) error {
+	if m.profile != nil || m.cfg.checkNaN {
+		return m.runWatched(pa)
+	}
+	for i := range pa.steps {
+		s := &pa.steps[i]
+		if err := s.exec.Run(s.args, s.ws); err != nil {
+			return s.failed(err)
+		}
+	}
+	return nil
+}
+
+func (s *step) failed(err error) error {
+	return fmt.Errorf("%s (%s): %w", nodeName(s.call.node), s.call.title(), err)
+}
+
+// nodeName names a node in messages.
+func nodeName(n *gorgonia.Node) string {
+	if n == nil {
+		return "update"
+	}
+	return n.Name()
+}
+
+// Reset makes the machine ready to run from the start. There is nothing to do: each RunAll is a whole run. The random counter goes on, so that
+// no two runs draw the same numbers.
+func (m *Machine) Reset() {}
+
+// Close frees the plan's memory and, where the machine made it, the device. Values of nodes stay readable.
+func (m *Machine) Close() error {
+	if m.closed {
+		return nil
+	}
+	m.closed = true
+	var errs []error
+	for _, b := range []kernels.Memory{m.arena, m.workspace, m.constants, m.resultMem} {
+		if b != nil {
+			errs = append(errs, b.Free())
+		}
+	}
+	for i := range m.variables {
+		if b := m.variables[i].block; b != nil {
+			errs = append(errs, b.Free())
+		}
+	}
+	if m.owned && m.device != nil {
+		errs = append(errs, m.device.Close())
+	}
+	m.paths, m.current, m.execs = nil, nil, nil
+	return errors.Join(errs...)
+}
+
+// SetStep sets the number of the next run, which is one half of the random counter; a resumed training continues with the
+// number it had reached.
+func (m *Machine) SetStep(n uint64) { m.step = n }
+
+// Step is the number of runs so far.
+func (m *Machine) Step() uint64 { return m.step }
