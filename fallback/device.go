@@ -76,7 +76,11 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 		return nil, err
 	}
 	switch k := k.(type) { // a line a family
-	case kernels.Norm, kernels.NormBackward, kernels.Softmax, kernels.SoftmaxBackward, kernels.CrossEntropy, kernels.CrossEntropyBackward,
+	case kernels.Norm:
+		return d.prepareNorm(k)
+	case kernels.NormBackward:
+		return d.prepareNormBackward(k)
+	case kernels.Softmax, kernels.SoftmaxBackward, kernels.CrossEntropy, kernels.CrossEntropyBackward,
 		kernels.Pool, kernels.PoolBackward, kernels.Resize, kernels.ResizeBackward:
 		return d.ref.Prepare(k)
 	case kernels.Move, kernels.Concat, kernels.Pad, kernels.PadBackward, kernels.Gather, kernels.ScatterAdd, kernels.OneHot, kernels.Sort, kernels.TopK, kernels.Random, kernels.Dropout, kernels.SGD, kernels.Adam, kernels.LAMB, kernels.AdaDelta, kernels.RMSProp, kernels.ClipScale, kernels.EMA:

@@ -16,6 +16,7 @@ import (
 // families maps a name to the builder of its kernels; generate.sh runs them all.
 var families = map[string]func(){
 	"gemm": gemm,
+	"norm": norm,
 	"peak": peak,
 	"conv": conv,
 }

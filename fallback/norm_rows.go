@@ -1,0 +1,106 @@
+package fallback
+
+import (
+	"unsafe"
+
+	"palladio/kernels"
+)
+
+// rowNorm is a normalisation of each row by itself: layer and RMS norm. A row stays in cache from its statistics to its result.
+type rowNorm struct {
+	pool     *pool
+	pass     func(p *normArgs)
+	k        kernels.Norm
+	backward bool
+	sums     func(p *normArgs) // of columns
+
+	rows, blockRows, blocks int
+	ones, zeros             []float32 // stand for an absent scale and bias
+
+	o       normOperands
+	args    []normArgs // one a thread
+	partial []float32  // workspace, backward: [blocks, 2, C], each block's dbias and dscale
+}
+
+func newRowNorm(d *Device, k kernels.Norm, backward bool) *rowNorm {
+	passes, act := newNormPasses(d.level), relu(&k)
+	e := &rowNorm{pool: d.pool, k: k, backward: backward, sums: passes.columnSums, rows: k.N * k.Spatial, args: make([]normArgs, d.pool.threads)}
+	switch {
+	case backward && k.Kind == kernels.RMSNorm:
+		e.pass = passes.rowBackRMS[act]
+	case backward:
+		e.pass = passes.rowBackCentred[act]
+	case k.Kind == kernels.RMSNorm:
+		e.pass = passes.rowNormRMS[act]
+	default:
+		e.pass = passes.rowNormCentred[act]
+	}
+	e.blockRows = max(normBlockBytes/(4*k.C), 1)
+	if backward {
+		e.blockRows = max(e.blockRows, 16)
+	}
+	e.blocks = (e.rows + e.blockRows - 1) / e.blockRows
+	e.ones, e.zeros = make([]float32, k.C), make([]float32, k.C)
+	for j := range e.ones {
+		e.ones[j] = 1
+	}
+	return e
+}
+
+func (e *rowNorm) Workspace() int {
+	if !e.backward {
+		return 0
+	}
+	return 4 * e.blocks * 2 * e.k.C
+}
+
+func (e *rowNorm) Run(args []kernels.Arg, w kernels.Arg) error {
+	e.o.bind(&e.k, e.backward, args)
+	if e.backward {
+		e.partial = carve[float32](&w, e.blocks*2*e.k.C)
+		clear(e.partial)
+	}
+	e.pool.inParts(e.blocks, 4*e.rows*e.k.C, e)
+	if e.backward {
+		e.parameterGradients()
+	}
+	return nil
+}
+
+func (e *rowNorm) part(block, worker int) {
+	a := &e.args[worker]
+	lo, hi := block*e.blockRows, min((block+1)*e.blockRows, e.rows)
+	*a = normArgs{x: unsafe.SliceData(e.o.x[lo*e.k.C:]), rows: hi - lo, cols: e.k.C, eps: float32(e.k.Eps),
+		a: unsafe.SliceData(e.ones), b: unsafe.SliceData(e.zeros)}
+	if e.o.scale != nil {
+		a.a = unsafe.SliceData(e.o.scale)
+	}
+	if e.o.bias != nil {
+		a.b = unsafe.SliceData(e.o.bias)
+	}
+	if e.o.mean != nil {
+		a.mean = unsafe.SliceData(e.o.mean[lo:])
+	}
+	invstd := unsafe.SliceData(e.o.invstd[lo:])
+	if e.backward {
+		p := rowOf(e.partial, block, 2*e.k.C)
+		a.dy, a.out = unsafe.SliceData(e.o.dy[lo*e.k.C:]), unsafe.SliceData(e.o.dx[lo*e.k.C:])
+		a.c, a.sum1, a.sum2 = invstd, unsafe.SliceData(p), unsafe.SliceData(p[e.k.C:])
+	} else {
+		a.out, a.sum1 = unsafe.SliceData(e.o.y[lo*e.k.C:]), invstd
+	}
+	e.pass(a)
+}
+
+// parameterGradients adds up the blocks' sums, in their order.
+func (e *rowNorm) parameterGradients() {
+	for i, out := range [][]float32{e.o.dbias, e.o.dscale} {
+		for j := range out {
+			sum := 0.0
+			for block := range e.blocks {
+				sum += float64(e.partial[(2*block+i)*e.k.C+j])
+			}
+			out[j] = float32(sum)
+		}
+	}
+}
