@@ -52,10 +52,10 @@ func readTarget(n *gorgonia.Node) *gorgonia.Value {
 
 // builtins has, for the type of each built-in operator that becomes kernel calls, the function that lowers it. The function reports
 // whether it did: for element types and shapes that the kernels do not have, the operator runs on the host.
-var builtins map[string]func(l *lowering, a attributes) bool
+var builtins = map[string]func(l *lowering, a attributes) bool{}
 
 func init() {
-	builtins = map[string]func(l *lowering, a attributes) bool{
+	for name, f := range map[string]func(l *lowering, a attributes) bool{
 		"elemBinOp":   lowerBinary,
 		"elemUnaryOp": lowerUnary,
 		"minBetween":  func(l *lowering, _ attributes) bool { return l.binary(kernels.Min, l.out[0].Type) },
@@ -67,6 +67,8 @@ func init() {
 		"Iop":         lowerIdentity,
 		"sizeOp":      lowerSize,
 		"repeatOp":    lowerRepeat,
+	} {
+		builtins[name] = f
 	}
 }
 

@@ -91,6 +91,7 @@ type program struct {
 	// keep maps the nodes that have a value after the run to the values that they read.
 	outputs []output
 	counter int32 // the value of the random counter, or -1
+	slices  []sliced
 }
 
 // output binds a value of the program to a node of the graph.

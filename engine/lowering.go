@@ -143,7 +143,9 @@ func (b *builder) node(n *gorgonia.Node) error {
 		return err
 	}
 	l.out = []op.Tensor{b.temp(t, shape)}
-	if o, ok := n.Op().(op.Operator); ok {
+	if o, ok := n.Op().(op.Branching); ok {
+		l.branching(o)
+	} else if o, ok := n.Op().(op.Operator); ok {
 		err = o.Lower(l)
 	} else {
 		err = l.builtin()

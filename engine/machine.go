@@ -15,6 +15,7 @@ import (
 // concurrent use; several machines, one a goroutine, may run graphs of their own.
 type Machine struct {
 	cfg    *config
+	graph  *gorgonia.ExprGraph
 	prog   *program
 	err    error // of the compilation
 	closed bool
@@ -57,7 +58,7 @@ var _ gorgonia.VM = (*Machine)(nil)
 // New compiles g. It never fails: what is wrong with the graph, the options or the device is the error of the first RunAll
 // (and of Plan).
 func New(g *gorgonia.ExprGraph, opts ...Option) *Machine {
-	m := &Machine{cfg: newConfig(g, opts), execs: map[string]kernels.Exec{}, paths: map[string]*path{}}
+	m := &Machine{cfg: newConfig(g, opts), graph: g, execs: map[string]kernels.Exec{}, paths: map[string]*path{}}
 	m.err = m.compile(g)
 	return m
 }
@@ -110,6 +111,9 @@ func (m *Machine) RunAll() (err error) {
 }
 
 func (m *Machine) run() error {
+	if err := m.followSlices(); err != nil {
+		return err
+	}
 	if err := m.bindVariables(); err != nil {
 		return err
 	}
@@ -138,6 +142,26 @@ func (m *Machine) run() error {
 		return err
 	}
 	return m.bindResults(pa)
+}
+
+// followSlices compiles anew if the bounds of a slice were changed, which gorgonia.UnsafeLet can do.
+func (m *Machine) followSlices() error {
+	changed := false
+	for i := range m.prog.slices {
+		changed = changed || m.prog.slices[i].changed()
+	}
+	if !changed {
+		return nil
+	}
+	if err := m.release(); err != nil {
+		return err
+	}
+	prog, err := m.cfg.lower(m.graph)
+	if err != nil {
+		return err
+	}
+	m.prog = prog
+	return m.optimise()
 }
 
 // runSteps runs the calls, watched or not.
@@ -176,6 +200,16 @@ func (m *Machine) Close() error {
 		return nil
 	}
 	m.closed = true
+	err := m.release()
+	if m.owned && m.device != nil {
+		err = errors.Join(err, m.device.Close())
+	}
+	m.execs = nil
+	return err
+}
+
+// release frees the plan's memory.
+func (m *Machine) release() error {
 	var errs []error
 	for _, b := range []kernels.Memory{m.arena, m.workspace, m.constants, m.resultMem} {
 		if b != nil {
@@ -187,10 +221,10 @@ func (m *Machine) Close() error {
 			errs = append(errs, b.Free())
 		}
 	}
-	if m.owned && m.device != nil {
-		errs = append(errs, m.device.Close())
-	}
-	m.paths, m.current, m.execs = nil, nil, nil
+	m.arena, m.workspace, m.constants, m.resultMem = nil, nil, nil, nil
+	m.arenaSize, m.wsSize = 0, 0
+	m.variables, m.results, m.slotted, m.current, m.ready = nil, nil, nil, nil, false
+	clear(m.paths)
 	return errors.Join(errs...)
 }
 

@@ -3,7 +3,23 @@ package engine
 import (
 	"encoding/binary"
 	"fmt"
+
+	"palladio/engine/op"
+	"palladio/kernels"
 )
+
+// branching lowers a Switch or a gate to a call that only decides what runs.
+func (l *lowering) branching(o op.Branching) {
+	c := call{role: switchCall, node: l.node, selector: int32(l.in[0].ID), branch: o.Branch(), branches: o.Branches()}
+	if c.branch >= 0 {
+		c.role = gateCall
+	}
+	for _, t := range l.in {
+		c.args, c.dirs = append(c.args, int32(t.ID)), append(c.dirs, kernels.In)
+	}
+	c.args, c.dirs = append(c.args, int32(l.out[0].ID)), append(c.dirs, kernels.Out)
+	l.b.calls = append(l.b.calls, c)
+}
 
 // findSelectors lists the variables that Switch operators read.
 func (m *Machine) findSelectors() ([]selector, error) {
