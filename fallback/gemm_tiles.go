@@ -44,6 +44,7 @@ type gemmKernels[T float] struct {
 	packed     packedTile[T]
 	strided    [2][]stridedTile[T] // [vectors-1][rows-1]
 	wide       [][]wideTile[T]     // [rows], widest first
+	dot        [3]dotTile[T]       // [log2 of the rows of y]
 	packLanes  int
 	packRows   packing[T]
 	packTrans  packing[T]
@@ -53,6 +54,12 @@ type gemmKernels[T float] struct {
 type wideTile[T float] struct {
 	cols int
 	tile stridedTile[T]
+}
+
+// dotTile multiplies rows by rows: out[i*q+j] = Σ_p x[i*ldx+p]·y[j*ldy+p], for q = 1, 2 or 4 rows of y and many or one row of x.
+type dotTile[T float] struct {
+	rows      int
+	many, one func(k int, x *T, ldx int, y *T, ldy int, out *T)
 }
 
 // packSlack is the number of elements that a packing may write past the end of the last panel.

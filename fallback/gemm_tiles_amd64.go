@@ -25,6 +25,7 @@ var sgemmAVX2 = gemmKernels[float32]{
 		2: {{32, sgemmAVX2x2x32Strided}},
 		3: {{24, sgemmAVX2x3x24Strided}},
 	},
+	dot:       [3]dotTile[float32]{{8, sdotAVX2x8x1, sdotAVX2x1x1}, {4, sdotAVX2x4x2, sdotAVX2x1x2}, {2, sdotAVX2x2x4, sdotAVX2x1x4}},
 	packLanes: 8, packRows: spackRowsAVX2, packTrans: spackTransposedAVX2,
 }
 
@@ -54,6 +55,7 @@ var sgemmAVX512 = gemmKernels[float32]{
 		5: {{64, sgemmAVX512x5x64Strided}},
 		6: {{64, sgemmAVX512x6x64Strided}},
 	},
+	dot:       [3]dotTile[float32]{{8, sdotAVX512x8x1, sdotAVX512x1x1}, {4, sdotAVX512x4x2, sdotAVX512x1x2}, {2, sdotAVX512x2x4, sdotAVX512x1x4}},
 	packLanes: 8, packRows: spackRowsAVX2, packTrans: spackTransposedAVX2,
 }
 
@@ -76,6 +78,7 @@ var dgemmAVX2 = gemmKernels[float64]{
 		2: {{16, dgemmAVX2x2x16Strided}},
 		3: {{12, dgemmAVX2x3x12Strided}},
 	},
+	dot:       [3]dotTile[float64]{{8, ddotAVX2x8x1, ddotAVX2x1x1}, {4, ddotAVX2x4x2, ddotAVX2x1x2}, {2, ddotAVX2x2x4, ddotAVX2x1x4}},
 	packLanes: 4, packRows: dpackRowsAVX2, packTrans: dpackTransposedAVX2,
 }
 
@@ -105,5 +108,6 @@ var dgemmAVX512 = gemmKernels[float64]{
 		5: {{32, dgemmAVX512x5x32Strided}},
 		6: {{32, dgemmAVX512x6x32Strided}},
 	},
+	dot:       [3]dotTile[float64]{{8, ddotAVX512x8x1, ddotAVX512x1x1}, {4, ddotAVX512x4x2, ddotAVX512x1x2}, {2, ddotAVX512x2x4, ddotAVX512x1x4}},
 	packLanes: 4, packRows: dpackRowsAVX2, packTrans: dpackTransposedAVX2,
 }

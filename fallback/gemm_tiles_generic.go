@@ -11,6 +11,7 @@ func genericKernels[T float]() *gemmKernels[T] {
 			goTile(4, k, a, 1, 4, b, 4, c, ldc, n, flags, bias, clamp)
 		},
 		strided:   [2][]stridedTile[T]{rows, rows},
+		dot:       [3]dotTile[T]{{4, goDot[T](4, 1), goDot[T](1, 1)}, {4, goDot[T](4, 2), goDot[T](1, 2)}, {2, goDot[T](2, 4), goDot[T](1, 4)}},
 		packLanes: 4, packRows: goPackRows[T], packTrans: goPackTransposed[T],
 	}
 }
@@ -65,6 +66,29 @@ func goDot4[T float](k int, a *T, rs, cs int, b *T, ldb int) [4]T {
 		s3 += *(*T)(unsafe.Add(q, 3*rs*size)) * x
 	}
 	return [4]T{s0, s1, s2, s3}
+}
+
+// goDot multiplies rows of x by q rows of y.
+func goDot[T float](rows, q int) func(k int, x *T, ldx int, y *T, ldy int, out *T) {
+	return func(k int, x *T, ldx int, y *T, ldy int, out *T) {
+		for i := range rows {
+			for j := range q {
+				var sum [4]T
+				a, b := unsafe.Slice(at(x, i*ldx), k), unsafe.Slice(at(y, j*ldy), k)
+				for len(a) >= 4 && len(b) >= 4 {
+					sum[0] += a[0] * b[0]
+					sum[1] += a[1] * b[1]
+					sum[2] += a[2] * b[2]
+					sum[3] += a[3] * b[3]
+					a, b = a[4:], b[4:]
+				}
+				for p := range a {
+					sum[0] += a[p] * b[p]
+				}
+				*at(out, i*q+j) = (sum[0] + sum[1]) + (sum[2] + sum[3])
+			}
+		}
+	}
 }
 
 // goClamp limits x to lo … hi; NaN stays NaN.

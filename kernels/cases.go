@@ -32,6 +32,8 @@ type Case struct {
 func Cases() []Case {
 	var cs []Case
 	for _, family := range []func() []Case{ // a line a family
+		gemmCases,
+		streamCases,
 		convCases,
 		elementwiseCases,
 		reduceCases,

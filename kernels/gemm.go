@@ -176,13 +176,14 @@ func (g GEMM) Cost() Cost {
 	return Cost{FLOPs: 2 * batch * c * int64(g.K), Read: read * size, Written: batch * c * size}
 }
 
-// MayAlias allows the result over the residual.
+// MayAlias allows the result over the residual, unless C is read or has gaps.
 func (g GEMM) MayAlias(out, in int) bool {
 	residual := 2
 	if g.Bias {
 		residual++
 	}
-	return g.Residual && in == residual && out == in+1
+	ops := g.Operands()
+	return g.Residual && ops[len(ops)-1].Dir == Out && in == residual && out == in+1
 }
 
 // Tolerance follows the error of a sum of K rounded products in any order, for operands of about unit size.

@@ -32,6 +32,9 @@ func gemm() {
 			for _, w := range wide {
 				s.tile(w[0], w[1], false)
 			}
+			for _, d := range dotTiles {
+				s.dot(d[0], d[1])
+			}
 		}
 		s := simd{bytes: 32, double: double}
 		s.packTransposed()
@@ -311,37 +314,20 @@ func (l tileLoop) prefetchC() {
 	}
 }
 
-// strided reads a[i*rs+p*cs] and b[p*ldb+j]. One pointer serves three rows: base, base+rs and base+2rs.
+// strided reads a[i*rs+p*cs] and b[p*ldb+j].
 func (l tileLoop) strided() {
 	shift := U8(log2(l.s.size()))
-	rs := Load(Param("rs"), GP64())
 	cs := Load(Param("cs"), GP64())
 	ldb := Load(Param("ldb"), GP64())
 	b := Load(Param("b"), GP64())
-	SHLQ(shift, rs)
 	SHLQ(shift, cs)
 	SHLQ(shift, ldb)
-	base := []reg.Register{Load(Param("a"), GP64())}
-	for len(base)*3 < l.m {
-		p := GP64()
-		LEAQ(Mem{Base: base[len(base)-1], Index: rs, Scale: 2}, p)
-		ADDQ(rs, p)
-		base = append(base, p)
-	}
+	a := l.s.rowPointers("a", "rs", l.m)
 	TESTQ(l.k, l.k)
 	JLE(LabelRef("done"))
 	Label("loop")
-	l.step(func(i int) Mem {
-		switch p := base[i/3]; i % 3 {
-		case 0:
-			return Mem{Base: p}
-		case 1:
-			return Mem{Base: p, Index: rs, Scale: 1}
-		default:
-			return Mem{Base: p, Index: rs, Scale: 2}
-		}
-	}, func(j int) Mem { return Mem{Base: b, Disp: j * l.s.bytes} }, true)
-	for _, p := range base {
+	l.step(a.row, func(j int) Mem { return Mem{Base: b, Disp: j * l.s.bytes} }, true)
+	for _, p := range a.base {
 		ADDQ(cs, p)
 	}
 	ADDQ(ldb, b)

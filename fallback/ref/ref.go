@@ -33,6 +33,10 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 		return nil, err
 	}
 	switch k := k.(type) { // a line a family
+	case kernels.GEMM:
+		return gemm(k)
+	case kernels.Stream:
+		return stream(k)
 	case kernels.Conv:
 		return conv(k)
 	case kernels.ConvBackwardData:

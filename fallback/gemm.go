@@ -1,0 +1,287 @@
+package fallback
+
+import (
+	"math"
+	"unsafe"
+
+	"palladio/kernels"
+)
+
+// gemmMode is a way to compute a product.
+type gemmMode uint8
+
+const (
+	gemmDirect  gemmMode = iota // strided tiles on the stored matrices: small and skinny products
+	gemmDot                     // dot products of rows: matrix times vector, and few rows times a transposed matrix
+	gemmBlocked                 // packed blocks
+)
+
+// gemmExec runs one GEMM. The matrices are as stored after simplify.
+type gemmExec[T float] struct {
+	k        kernels.GEMM
+	pool     *pool
+	g        *gemmKernels[T]
+	mode     gemmMode
+	workers  []gemmWorker[T] // of the threads that multiply whole matrices; else one
+	perBatch bool            // blocked: each part is a whole matrix
+	split    gemmSplit       // of direct and dot
+
+	a, b, bias, residual, c *T // operands of the current run
+	work                    []T
+	scratch                 int // elements of work for each thread in direct mode
+}
+
+// gemmSplit cuts a product into parts: chunks of the batch, blocks of rows and of columns.
+type gemmSplit struct{ batch, rows, cols int }
+
+// prepareGEMM plans a product.
+func prepareGEMM(d *Device, k kernels.GEMM) (kernels.Exec, error) {
+	if k.Type == kernels.F64 {
+		return newGEMM[float64](d, k), nil
+	}
+	return newGEMM[float32](d, k), nil
+}
+
+func newGEMM[T float](d *Device, k kernels.GEMM) *gemmExec[T] {
+	k = simplifyGEMM(k)
+	e := &gemmExec[T]{k: k, pool: d.pool, g: kernelsOf[T](d.level)}
+	if !worthSharing(k) {
+		e.pool = &serial
+	}
+	threads := e.pool.threads
+	e.mode = chooseGEMM(k, e.g.mr, e.g.nr)
+	count := 1
+	if e.mode == gemmBlocked {
+		e.perBatch = threads > 1 && k.Batch >= 2*threads
+		if e.perBatch {
+			count, threads = threads, 1
+		}
+	} else {
+		e.split = splitGEMM(k, threads, e.g.mr, e.g.nr)
+		e.scratch = e.directScratch()
+		count = threads
+	}
+	e.workers = make([]gemmWorker[T], count)
+	for i := range e.workers {
+		e.workers[i].init(e.g, vecmathOf[T](d.level), k, threads)
+	}
+	return e
+}
+
+// simplifyGEMM rewrites a product as an equal one that is easier to run: a batch with one B as more rows, a column
+// vector as a row of a transposed matrix.
+func simplifyGEMM(k kernels.GEMM) kernels.GEMM {
+	if k.Batch > 1 && k.StrideB == 0 && !k.TransA && k.StrideA == k.M*k.LDA && k.StrideC == k.M*k.LDC {
+		k.M, k.Batch = k.M*k.Batch, 1
+	}
+	if k.Batch <= 1 {
+		k.StrideA, k.StrideB, k.StrideC = 0, 0, 0
+	}
+	if k.N == 1 && !k.TransB && k.LDB == 1 {
+		k.TransB, k.LDB = true, max(k.K, 1)
+	}
+	return k
+}
+
+// worthSharing says whether a product is long enough, by a rough estimate in nanoseconds, to wake other threads for.
+func worthSharing(k kernels.GEMM) bool {
+	c := k.Cost()
+	return max(float64(c.FLOPs)/100, float64(c.Bytes())/20) > 15e3
+}
+
+// chooseGEMM picks the mode for a shape, given the tile of mr×nr.
+func chooseGEMM(k kernels.GEMM, mr, nr int) gemmMode {
+	switch {
+	case k.K >= 32 && (k.TransB && k.M <= dotRows || k.N == 1 && k.TransB && !k.TransA):
+		return gemmDot
+	case k.M <= mr && !k.TransB, k.N <= nr && !k.TransA, k.M*k.N <= 64*64 && k.K <= 64:
+		return gemmDirect
+	case k.K == 0:
+		return gemmDirect
+	}
+	return gemmBlocked
+}
+
+// splitGEMM cuts a product for a number of threads.
+func splitGEMM(k kernels.GEMM, threads, mr, nr int) gemmSplit {
+	s := gemmSplit{max(k.Batch, 1), max(k.M, 1), max(k.N, 1)}
+	switch {
+	case threads == 1:
+	case k.Batch >= 2*threads:
+		s.batch = max(1, k.Batch/(8*threads))
+	case k.M >= k.N:
+		s.batch, s.rows = 1, roundUp(ceilDiv(s.rows, 4*threads), mr)
+	default:
+		s.batch, s.cols = 1, roundUp(ceilDiv(s.cols, 4*threads), 4*nr)
+	}
+	return s
+}
+
+// parts is the number of parts of a split.
+func (s gemmSplit) parts(k kernels.GEMM) int {
+	return ceilDiv(k.Batch, s.batch) * ceilDiv(k.M, s.rows) * ceilDiv(k.N, s.cols)
+}
+
+// Workspace is the scratch of packing.
+func (e *gemmExec[T]) Workspace() int {
+	var t T
+	n := e.scratch * len(e.workers)
+	if e.mode == gemmBlocked {
+		n = e.workers[0].product.workspace() * len(e.workers)
+	}
+	return n * int(unsafe.Sizeof(t))
+}
+
+// Run computes the product.
+func (e *gemmExec[T]) Run(args []kernels.Arg, workspace kernels.Arg) error {
+	k := &e.k
+	if k.Batch == 0 || k.M == 0 || k.N == 0 {
+		return nil
+	}
+	e.a, e.b = data[T](args[0]), data[T](args[1])
+	next := 2
+	if k.Bias {
+		e.bias = data[T](args[next])
+		next++
+	}
+	if k.Residual {
+		e.residual = data[T](args[next])
+		next++
+	}
+	e.c = data[T](args[next])
+	e.work = kernels.Slice[T](workspace)
+	switch {
+	case e.mode != gemmBlocked:
+		e.pool.run(e.split.parts(*k), e)
+	case e.perBatch:
+		e.pool.run(k.Batch, e)
+	default:
+		w := &e.workers[0]
+		for q := range k.Batch {
+			e.bind(w, q)
+			w.product.run(e.pool, e.work)
+		}
+	}
+	e.a, e.b, e.bias, e.residual, e.c, e.work = nil, nil, nil, nil, nil, nil
+	return nil
+}
+
+// data is the first element of an argument, nil where it is empty.
+func data[T float](a kernels.Arg) *T { return (*T)(unsafe.Pointer(unsafe.SliceData(a.Host))) }
+
+// bind gives a worker the operands of matrix q.
+func (e *gemmExec[T]) bind(w *gemmWorker[T], q int) {
+	k := &e.k
+	w.rows.data, w.columns.data = at(e.a, q*k.StrideA), at(e.b, q*k.StrideB)
+	w.product.c = at(e.c, q*k.StrideC)
+	w.product.bias = e.bias
+	w.epilogue.c = w.product.c
+	if k.Residual {
+		w.epilogue.residual = at(e.residual, q*k.StrideC)
+	}
+}
+
+// part does one part of a split, or one matrix of the batch.
+func (e *gemmExec[T]) part(i, worker int) {
+	k := &e.k
+	w := &e.workers[worker]
+	if e.mode == gemmBlocked {
+		e.bind(w, i)
+		n := w.product.workspace()
+		w.product.run(&serial, e.work[worker*n:(worker+1)*n])
+		return
+	}
+	rows, cols := ceilDiv(k.M, e.split.rows), ceilDiv(k.N, e.split.cols)
+	i0, j0 := i%rows*e.split.rows, i/rows%cols*e.split.cols
+	m, n := min(e.split.rows, k.M-i0), min(e.split.cols, k.N-j0)
+	first := i / rows / cols * e.split.batch
+	work := e.work[worker*e.scratch : (worker+1)*e.scratch]
+	for q := first; q < min(first+e.split.batch, k.Batch); q++ {
+		e.bind(w, q)
+		if e.mode == gemmDot {
+			e.dot(w, i0, m, j0, n, work)
+		} else {
+			e.direct(w, i0, m, j0, n, work)
+		}
+	}
+}
+
+// serial runs tasks on the caller's goroutine alone.
+var serial = pool{threads: 1}
+
+// gemmWorker is what one thread needs to multiply a whole matrix, or all threads together.
+type gemmWorker[T float] struct {
+	product  blockedProduct[T]
+	rows     matrixRows[T]
+	columns  matrixColumns[T]
+	epilogue gemmEpilogue[T]
+	clamp    [2]T
+	dots     [8]T // results of a dot tile
+}
+
+func (w *gemmWorker[T]) init(g *gemmKernels[T], v *vecmath[T], k kernels.GEMM, threads int) {
+	w.rows = matrixRows[T]{g: g, ld: k.LDA, trans: k.TransA, alpha: k.Alpha}
+	w.columns = matrixColumns[T]{g: g, ld: k.LDB, trans: k.TransB}
+	w.epilogue = gemmEpilogue[T]{v: v, ldc: k.LDC, beta: T(k.Beta)}
+	flags := 0
+	if k.Bias {
+		flags |= tileBias
+	}
+	after := false
+	switch k.Act.Op {
+	case kernels.NoOp:
+	case kernels.ReLU:
+		flags |= tileClamp
+		w.clamp = [2]T{0, T(math.Inf(1))}
+	case kernels.Clamp:
+		flags |= tileClamp
+		w.clamp = [2]T{T(k.Act.Min), T(k.Act.Max)}
+	default:
+		after = true
+		w.epilogue.act = v.unary[k.Act.Op]
+	}
+	w.product = blockedProduct[T]{
+		g: g, m: k.M, n: k.N, k: k.K, ldc: k.LDC, flags: flags, clamp: &w.clamp[0],
+		a: &w.rows, b: &w.columns, epilogue: &w.epilogue, before: k.Residual || k.Beta != 0, after: after,
+	}
+	w.product.plan(threads)
+}
+
+// gemmEpilogue is what a product adds to blocks of C beside bias and clamp: C·beta and the residual before, other activations after.
+type gemmEpilogue[T float] struct {
+	v           *vecmath[T]
+	act         unaryFn[T]
+	c, residual *T
+	ldc         int
+	beta        T
+}
+
+func (e *gemmEpilogue[T]) before(i0, rows, j0, cols int) {
+	for i := i0; i < i0+rows; i++ {
+		c := at(e.c, i*e.ldc+j0)
+		switch {
+		case e.residual == nil && e.beta == 1:
+		case e.residual == nil:
+			e.v.binary[kernels.Mul][scalarB](c, c, &e.beta, cols)
+		case e.beta == 0:
+			e.v.unary[kernels.Copy](c, at(e.residual, i*e.ldc+j0), cols)
+		default:
+			e.v.ternary[kernels.FMA][scalarB](c, c, &e.beta, at(e.residual, i*e.ldc+j0), cols)
+		}
+	}
+}
+
+func (e *gemmEpilogue[T]) after(i0, rows, j0, cols int) {
+	for i := i0; i < i0+rows; i++ {
+		c := at(e.c, i*e.ldc+j0)
+		e.act(c, c, cols)
+	}
+}
+
+// vecmathOf is a level's table for an element type.
+func vecmathOf[T float](l Level) *vecmath[T] {
+	if v, ok := any(vecF32(l)).(*vecmath[T]); ok {
+		return v
+	}
+	return any(vecF64(l)).(*vecmath[T])
+}
