@@ -61,7 +61,7 @@ func SoftmaxCrossEntropy(logits, targets *gorgonia.Node, o CrossEntropyOptions) 
 	gradient := func(perSample bool) gradient {
 		return func(x gorgonia.Nodes, _, dy *gorgonia.Node, _ []bool) (gorgonia.Nodes, error) {
 			b := kernels.CrossEntropyBackward{Of: k, PerSample: perSample}
-			d, err := call(b, s, nil, nil, x[0], x[1], f.node(2), dy)
+			d, err := call(b, s, []bool{true, false, true, true}, nil, x[0], x[1], f.node(2), dy)
 			return gorgonia.Nodes{d, nil}, err
 		}
 	}

@@ -201,9 +201,9 @@ func (n *norm) gradients(x gorgonia.Nodes, _, dy *gorgonia.Node, need []bool) (g
 	for i := 1; i < len(n.f.outs); i++ {
 		in = append(in, n.f.node(i)) // statistics
 	}
-	outs := []output{{kind: kind{n.kernel.Type, n.shape}}}
+	outs := []output{{kind: kind{n.kernel.Type, n.shape}, wrt: all(len(in))}} // differentiating once more is refused
 	for range params {
-		outs = append(outs, output{kind: kind{n.kernel.Type, []int{n.kernel.C}}})
+		outs = append(outs, output{kind: kind{n.kernel.Type, []int{n.kernel.C}}, wrt: all(len(in))})
 	}
 	o := operator{text: kernels.NormBackward{Of: n.kernel}.String(), lower: n.lowerBackward}
 	f, err := applyFamily(o, outs, in...)

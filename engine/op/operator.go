@@ -34,7 +34,7 @@ type gradient func(x gorgonia.Nodes, y, dy *gorgonia.Node, need []bool) (gorgoni
 type operator struct {
 	text  string // name and attributes, spelled canonically: equal texts on equal inputs mean equal results
 	in    []kind
-	ids   []int64 // the inputs' nodes
+	x     gorgonia.Nodes // the inputs' nodes
 	out   kind
 	wrt   []bool // which inputs the operator can be differentiated by; nil for none
 	lower func(l Lowering) error
@@ -78,7 +78,9 @@ func (o *operator) String() string       { return o.text }
 // without looking at their inputs, so the operator's own hash must tell them apart.
 func (o *operator) WriteHash(h hash.Hash) {
 	_, _ = io.WriteString(h, o.text)
-	fmt.Fprint(h, o.in, o.ids)
+	for i, n := range o.x {
+		fmt.Fprint(h, o.in[i], n.ID())
+	}
 }
 
 func (o *operator) Hashcode() uint32 {
@@ -103,7 +105,7 @@ func (o *operator) SymDiff(x gorgonia.Nodes, y, dy *gorgonia.Node) (gorgonia.Nod
 // gradients is SymDiff for some of the inputs only.
 func (o *operator) gradients(x gorgonia.Nodes, y, dy *gorgonia.Node, need []bool) (gorgonia.Nodes, error) {
 	if o.diff == nil {
-		return nil, fmt.Errorf("%s has no gradient", o.text)
+		return nil, fmt.Errorf("%s has no gradient of its own: gradients of gradients stop here", o.text)
 	}
 	if !slices.Contains(need, true) {
 		return make(gorgonia.Nodes, len(x)), nil
@@ -144,13 +146,13 @@ func (p *part) Hashcode() uint32 {
 	return h.Sum32()
 }
 
-// apply adds a node with operator o on the inputs x to their graph. It fills in o.in and o.ids.
+// apply adds a node with operator o on the inputs x to their graph. It fills in o.in and o.x.
 func apply(o operator, x ...*gorgonia.Node) (*gorgonia.Node, error) {
 	g, err := o.adopt(x)
 	if err != nil {
 		return nil, err
 	}
-	return add(g, &o, x), nil
+	return add(g, &o, o.x), nil
 }
 
 // output is one output of an operator that has several.
@@ -166,13 +168,12 @@ type family struct {
 	g     *gorgonia.ExprGraph
 	outs  []output
 	kinds []kind
-	x     gorgonia.Nodes
 	nodes gorgonia.Nodes
 }
 
 // applyFamily prepares an operator with several outputs.
 func applyFamily(o operator, outs []output, x ...*gorgonia.Node) (*family, error) {
-	f := &family{o: o, outs: outs, x: x, kinds: make([]kind, len(outs)), nodes: make(gorgonia.Nodes, len(outs))}
+	f := &family{o: o, outs: outs, kinds: make([]kind, len(outs)), nodes: make(gorgonia.Nodes, len(outs))}
 	for i, out := range outs {
 		f.kinds[i] = out.kind
 	}
@@ -186,7 +187,7 @@ func (f *family) node(i int) *gorgonia.Node {
 	if f.nodes[i] == nil {
 		p := &part{operator: f.o, index: i, parts: f.kinds}
 		p.out, p.wrt, p.diff = f.outs[i].kind, f.outs[i].wrt, f.outs[i].diff
-		f.nodes[i] = add(f.g, p, f.x)
+		f.nodes[i] = add(f.g, p, f.o.x)
 	}
 	return f.nodes[i]
 }
@@ -217,25 +218,31 @@ func emit(l Lowering, k kernels.Kernel, args ...Tensor) {
 	l.Emit(k, args...)
 }
 
-// adopt records the inputs in the operator and returns their graph.
+// adopt records the inputs in the operator and returns their graph. Constants that are in no graph yet join it.
 func (o *operator) adopt(x gorgonia.Nodes) (*gorgonia.ExprGraph, error) {
 	var g *gorgonia.ExprGraph
-	o.in, o.ids = make([]kind, len(x)), make([]int64, len(x))
+	o.in, o.x = make([]kind, len(x)), slices.Clone(x)
 	for i, n := range x {
 		k, err := kindOf(n)
 		if err != nil {
 			return nil, fmt.Errorf("%s: input %d: %w", o.text, i, err)
 		}
-		if h := n.Graph(); h != nil {
-			if g != nil && h != g {
-				return nil, fmt.Errorf("%s: input %d (%s) belongs to another graph than the inputs before it", o.text, i, n.Name())
-			}
+		o.in[i] = k
+		switch h := n.Graph(); {
+		case h == nil:
+		case g == nil:
 			g = h
+		case g != h:
+			return nil, fmt.Errorf("%s: input %d (%s) belongs to another graph than the inputs before it", o.text, i, n.Name())
 		}
-		o.in[i], o.ids[i] = k, n.ID()
 	}
 	if g == nil {
 		return nil, fmt.Errorf("%s: no input belongs to a graph", o.text)
+	}
+	for i, n := range o.x {
+		if n.Graph() == nil {
+			o.x[i] = g.AddNode(n)
+		}
 	}
 	return g, nil
 }

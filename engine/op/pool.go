@@ -95,7 +95,7 @@ func pool(k kernels.Pool, x *gorgonia.Node) (*gorgonia.Node, error) {
 	}}
 	var f *family
 	diff := func(_ gorgonia.Nodes, _, dy *gorgonia.Node, _ []bool) (gorgonia.Nodes, error) {
-		d, err := call(kernels.PoolBackward{Of: k}, k.ImageShape(), nil, nil, dy, f.node(1))
+		d, err := call(kernels.PoolBackward{Of: k}, k.ImageShape(), []bool{true, false}, nil, dy, f.node(1))
 		return gorgonia.Nodes{d}, err
 	}
 	f, err := applyFamily(o, []output{
