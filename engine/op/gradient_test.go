@@ -48,6 +48,7 @@ type opCase struct {
 	want      []float64
 	flat      bool // no gradient
 	once      bool // the second gradient is refused
+	firstOnly bool // the second gradient is not checked: it is not defined at the inputs
 	inference bool
 }
 
@@ -227,7 +228,7 @@ func (c opCase) check(t *testing.T) {
 	at, free := c.free(n)
 	if c.flat {
 		if n.cost != nil {
-			if ds, err := Grad(n.cost, free...); err == nil {
+			if ds, err := Grad(n.cost, free...); err == nil && len(free) > 0 {
 				t.Fatalf("has gradients %v, want none", ds)
 			}
 		}
@@ -249,7 +250,9 @@ func (c opCase) check(t *testing.T) {
 		compare(t, fmt.Sprintf("gradient by input %d", i), got[k], want, 2e-6)
 	}
 	c.checkGorgonia(t, got)
-	c.checkSecond(t, n, at, free, ds)
+	if !c.firstOnly {
+		c.checkSecond(t, n, at, free, ds)
+	}
 }
 
 // checkGorgonia compares with the gradients that gorgonia itself builds of the same operators.

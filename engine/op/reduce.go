@@ -32,7 +32,7 @@ func Min(x *gorgonia.Node, keep bool, axes ...int) (*gorgonia.Node, error) {
 	return reduce(kernels.ReduceMin, x, keep, axes)
 }
 
-// Prod is Π x.
+// Prod is Π x. Its gradient is exact where elements are zero; the gradient of that is not.
 func Prod(x *gorgonia.Node, keep bool, axes ...int) (*gorgonia.Node, error) {
 	return reduce(kernels.ReduceProd, x, keep, axes)
 }
