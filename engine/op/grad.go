@@ -104,13 +104,11 @@ func diffWRT(n *gorgonia.Node) []bool {
 
 // children lists a node's inputs in order.
 func children(n *gorgonia.Node) gorgonia.Nodes {
-	switch o := n.Op().(type) {
-	case nil:
+	if n.Op() == nil {
 		return nil
-	case *operator:
-		return o.x
-	case *part:
-		return o.x
+	}
+	if o, ok := n.Op().(interface{ inputs() gorgonia.Nodes }); ok {
+		return o.inputs()
 	}
 	var xs gorgonia.Nodes
 	for _, x := range graph.NodesOf(n.Graph().From(n.ID())) {

@@ -89,6 +89,9 @@ func (o *operator) Hashcode() uint32 {
 	return h.Sum32()
 }
 
+// inputs lists the operator's inputs without asking the graph.
+func (o *operator) inputs() gorgonia.Nodes { return o.x }
+
 func (o *operator) Lower(l Lowering) error { return o.lower(l) }
 
 func (o *operator) DiffWRT(inputs int) []bool {
