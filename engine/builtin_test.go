@@ -214,21 +214,3 @@ func TestBuiltinOperators(t *testing.T) {
 		}
 	}
 }
-
-func builtinCases() []graphCase {
-	unary := func(name string, f func(*G.Node) (*G.Node, error), lo, hi float64) graphCase {
-		return graphCase{name: name, build: func(g *graph) *G.Node { return g.must(f(g.variable(lo, hi, 3, 5))) }}
-	}
-	cs := []graphCase{
-		unary("Abs", G.Abs, -2, 2), unary("Sin", G.Sin, -2, 2), unary("Cos", G.Cos, -2, 2), unary("Exp", G.Exp, -2, 2),
-		unary("Log", G.Log, 0.1, 3), unary("Log2", G.Log2, 0.1, 3), unary("Neg", G.Neg, -2, 2), unary("Square", G.Square, -2, 2),
-		unary("Sqrt", G.Sqrt, 0.1, 3), unary("Inverse", G.Inverse, 0.2, 3), unary("InverseSqrt", G.InverseSqrt, 0.2, 3), unary("Cube", G.Cube, -2, 2),
-		unary("Tanh", G.Tanh, -2, 2), unary("Sigmoid", G.Sigmoid, -3, 3), unary("Log1p", G.Log1p, -0.5, 3), unary("Expm1", G.Expm1, -2, 2),
-		unary("Softplus", G.Softplus, -3, 3), unary("Rectify", G.Rectify, -2, 2),
-	}
-	for _, c := range []graphCase{unary("Sign", G.Sign, -2, 2), unary("Ceil", G.Ceil, -2, 2), unary("Floor", G.Floor, -2, 2)} {
-		c.ungraded = true
-		cs = append(cs, c)
-	}
-	return cs
-}
