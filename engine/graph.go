@@ -17,7 +17,6 @@ var (
 	childrenField = nodeField("children", reflect.TypeFor[gorgonia.Nodes]())
 	nameField     = nodeField("name", reflect.TypeFor[string]())
 	groupField    = nodeField("group", reflect.TypeFor[string]())
-	stmtField     = nodeField("isStmt", reflect.TypeFor[bool]())
 )
 
 func nodeField(name string, t reflect.Type) int {
@@ -38,8 +37,14 @@ func children(n *gorgonia.Node) gorgonia.Nodes {
 // ownName is the name that a node was given, empty where gorgonia would make one up.
 func ownName(n *gorgonia.Node) string { return field(n, nameField).String() }
 
-// isStatement says whether a node is a Read or a Set.
-func isStatement(n *gorgonia.Node) bool { return field(n, stmtField).Bool() }
+// isStatement says whether a node is a Read, a Set or a transfer. (Gorgonia counts At among them, which has a value.)
+func isStatement(n *gorgonia.Node) bool {
+	switch opName(n) {
+	case "readOp", "letOp", "devTrans":
+		return true
+	}
+	return false
+}
 
 // isVariable says whether the user binds the node's value.
 func isVariable(n *gorgonia.Node) bool { return n.Op() == nil && !isStatement(n) }
