@@ -18,7 +18,7 @@ import (
 func gemm() {
 	gemmMask()
 	for _, double := range []bool{false, true} {
-		for _, s := range []simd{{bytes: 64, double: double}, {bytes: 32, double: double}} {
+		for _, s := range []floats{{bytes: 64, double: double}, {bytes: 32, double: double}} {
 			mr, wide := 14, [][2]int{{1, 4}, {2, 4}, {3, 4}, {4, 4}, {5, 4}, {6, 4}, {1, 12}, {2, 12}}
 			if s.bytes == 32 {
 				mr, wide = 6, [][2]int{{1, 4}, {2, 4}, {3, 3}, {1, 8}}
@@ -36,7 +36,7 @@ func gemm() {
 				s.dot(d[0], d[1])
 			}
 		}
-		s := simd{bytes: 32, double: double}
+		s := floats{bytes: 32, double: double}
 		s.packTransposed()
 		s.packRows()
 	}
@@ -54,59 +54,59 @@ func gemmMask() {
 	}
 }
 
-// simd is an instruction set for one element type: vectors of 32 (AVX2) or 64 (AVX-512) bytes.
-type simd struct {
+// floats is an instruction set for one element type: vectors of 32 (AVX2) or 64 (AVX-512) bytes.
+type floats struct {
 	bytes  int
 	double bool
 }
 
-func (s simd) size() int {
+func (s floats) size() int {
 	if s.double {
 		return 8
 	}
 	return 4
 }
 
-func (s simd) lanes() int { return s.bytes / s.size() }
+func (s floats) lanes() int { return s.bytes / s.size() }
 
-func (s simd) vec() reg.VecVirtual {
+func (s floats) vec() reg.VecVirtual {
 	if s.bytes == 64 {
 		return ZMM()
 	}
 	return YMM()
 }
 
-func (s simd) letter() string {
+func (s floats) letter() string {
 	if s.double {
 		return "d"
 	}
 	return "s"
 }
 
-func (s simd) level() string {
+func (s floats) level() string {
 	if s.bytes == 64 {
 		return "AVX512"
 	}
 	return "AVX2"
 }
 
-func (s simd) goType() string {
+func (s floats) goType() string {
 	if s.double {
 		return "float64"
 	}
 	return "float32"
 }
 
-func (s simd) fma(x, y, acc Op)      { pick(s, VFMADD231PS, VFMADD231PD)(x, y, acc) }
-func (s simd) add(x, y, dst Op)      { pick(s, VADDPS, VADDPD)(x, y, dst) }
-func (s simd) mul(x, y, dst Op)      { pick(s, VMULPS, VMULPD)(x, y, dst) }
-func (s simd) max(x, y, dst Op)      { pick(s, VMAXPS, VMAXPD)(x, y, dst) }
-func (s simd) min(x, y, dst Op)      { pick(s, VMINPS, VMINPD)(x, y, dst) }
-func (s simd) move(src, dst Op)      { pick(s, VMOVUPS, VMOVUPD)(src, dst) }
-func (s simd) broadcast(src, dst Op) { pick(s, VBROADCASTSS, VBROADCASTSD)(src, dst) }
+func (s floats) fma(x, y, acc Op)      { pick(s, VFMADD231PS, VFMADD231PD)(x, y, acc) }
+func (s floats) add(x, y, dst Op)      { pick(s, VADDPS, VADDPD)(x, y, dst) }
+func (s floats) mul(x, y, dst Op)      { pick(s, VMULPS, VMULPD)(x, y, dst) }
+func (s floats) max(x, y, dst Op)      { pick(s, VMAXPS, VMAXPD)(x, y, dst) }
+func (s floats) min(x, y, dst Op)      { pick(s, VMINPS, VMINPD)(x, y, dst) }
+func (s floats) move(src, dst Op)      { pick(s, VMOVUPS, VMOVUPD)(src, dst) }
+func (s floats) broadcast(src, dst Op) { pick(s, VBROADCASTSS, VBROADCASTSD)(src, dst) }
 
 // pick chooses the instruction of the element type.
-func pick[F any](s simd, single, double F) F {
+func pick[F any](s floats, single, double F) F {
 	if s.double {
 		return double
 	}
@@ -115,12 +115,12 @@ func pick[F any](s simd, single, double F) F {
 
 // mask is the set of lanes of a row's last vector that hold columns: an opmask or, with AVX2, a vector of ones and zeros.
 type mask struct {
-	s simd
+	s floats
 	k reg.Register
 }
 
 // newMask sets a mask of the first rem lanes, 1 ≤ rem ≤ lanes. It consumes rem.
-func (s simd) newMask(rem reg.GPVirtual) mask {
+func (s floats) newMask(rem reg.GPVirtual) mask {
 	if s.bytes == 64 {
 		bits := GP64()
 		MOVQ(I32(-1), bits)
@@ -170,7 +170,7 @@ const (
 )
 
 // tile builds one kernel of m rows and v vectors of columns.
-func (s simd) tile(m, v int, packed bool) {
+func (s floats) tile(m, v int, packed bool) {
 	n := v * s.lanes()
 	name := fmt.Sprintf("%sgemm%sx%dx%d", s.letter(), s.level(), m, n)
 	t := s.goType()
@@ -218,7 +218,7 @@ func (s simd) tile(m, v int, packed bool) {
 
 // tileLoop is the sum over k.
 type tileLoop struct {
-	s    simd
+	s    floats
 	m, v int
 	acc  [][]reg.VecVirtual
 	edge mask
@@ -337,7 +337,7 @@ func (l tileLoop) strided() {
 }
 
 // finish adds what flags asks for to the accumulators and stores them.
-func (s simd) finish(m, v int, acc [][]reg.VecVirtual, edge mask) {
+func (s floats) finish(m, v int, acc [][]reg.VecVirtual, edge mask) {
 	flags := Load(Param("flags"), GP64())
 	c := Load(Param("c"), GP64())
 	ldc := Load(Param("ldc"), GP64())

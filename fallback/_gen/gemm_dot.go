@@ -14,7 +14,7 @@ import (
 var dotTiles = [][2]int{{8, 1}, {1, 1}, {4, 2}, {1, 2}, {2, 4}, {1, 4}}
 
 // dot builds the products of rows by rows, for matrices that are read once.
-func (s simd) dot(rows, q int) {
+func (s floats) dot(rows, q int) {
 	name := fmt.Sprintf("%sdot%sx%dx%d", s.letter(), s.level(), rows, q)
 	t := s.goType()
 	TEXT(name, attr.NOSPLIT, fmt.Sprintf("func(k int, x *%s, ldx int, y *%s, ldy int, out *%s)", t, t, t))
@@ -73,7 +73,7 @@ type rowPointers struct {
 	ld   reg.Register
 }
 
-func (s simd) rowPointers(p, ld string, rows int) rowPointers {
+func (s floats) rowPointers(p, ld string, rows int) rowPointers {
 	r := rowPointers{base: []reg.Register{Load(Param(p), GP64())}}
 	if rows > 1 {
 		r.ld = Load(Param(ld), GP64())
@@ -103,7 +103,7 @@ func (r rowPointers) advance(bytes int) {
 }
 
 // sumTo stores the sum of a vector's lanes: halves added to halves.
-func (s simd) sumTo(v reg.VecVirtual, dst Mem) {
+func (s floats) sumTo(v reg.VecVirtual, dst Mem) {
 	half := v.AsY()
 	if s.bytes == 64 {
 		upper := YMM()

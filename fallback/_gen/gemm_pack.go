@@ -10,7 +10,7 @@ import (
 )
 
 // packTransposed builds the packing of a matrix whose rows run along k: w rows become a column group of a panel.
-func (s simd) packTransposed() {
+func (s floats) packTransposed() {
 	lanes := s.lanes()
 	name := fmt.Sprintf("%spackTransposed%s", s.letter(), s.level())
 	TEXT(name, attr.NOSPLIT, fmt.Sprintf("func(dst, src *%s, ld, w, k, stride int, alpha float64)", s.goType()))
@@ -78,7 +78,7 @@ func (s simd) packTransposed() {
 }
 
 // loadAlpha broadcasts the factor, converted to the element type.
-func (s simd) loadAlpha() reg.VecVirtual {
+func (s floats) loadAlpha() reg.VecVirtual {
 	a := Load(Param("alpha"), XMM()).(reg.VecVirtual)
 	if !s.double {
 		VCVTSD2SS(a, a, a)
@@ -86,32 +86,6 @@ func (s simd) loadAlpha() reg.VecVirtual {
 	v := YMM()
 	s.broadcast(a, v)
 	return v
-}
-
-// transpose8 transposes an 8×8 block of float32.
-func transpose8(x []reg.VecVirtual) []reg.VecVirtual {
-	t := make([]reg.VecVirtual, 8)
-	for i := 0; i < 8; i += 2 {
-		t[i], t[i+1] = YMM(), YMM()
-		VUNPCKLPS(x[i+1], x[i], t[i])
-		VUNPCKHPS(x[i+1], x[i], t[i+1])
-	}
-	u := make([]reg.VecVirtual, 8)
-	for h := 0; h < 8; h += 4 {
-		for i := range 2 {
-			lo, hi := YMM(), YMM()
-			VSHUFPS(U8(0x44), t[h+2+i], t[h+i], lo)
-			VSHUFPS(U8(0xee), t[h+2+i], t[h+i], hi)
-			u[h+2*i], u[h+2*i+1] = lo, hi
-		}
-	}
-	out := make([]reg.VecVirtual, 8)
-	for i := range 4 {
-		out[i], out[i+4] = YMM(), YMM()
-		VPERM2F128(U8(0x20), u[i+4], u[i], out[i])
-		VPERM2F128(U8(0x31), u[i+4], u[i], out[i+4])
-	}
-	return out
 }
 
 // transpose4 transposes a 4×4 block of float64.
@@ -132,7 +106,7 @@ func transpose4(x []reg.VecVirtual) []reg.VecVirtual {
 }
 
 // packRows builds the packing of a matrix whose rows run across the panel.
-func (s simd) packRows() {
+func (s floats) packRows() {
 	lanes := s.lanes()
 	name := fmt.Sprintf("%spackRows%s", s.letter(), s.level())
 	TEXT(name, attr.NOSPLIT, fmt.Sprintf("func(dst, src *%s, ld, w, k, stride int, alpha float64)", s.goType()))

@@ -15,10 +15,12 @@ import (
 
 // families maps a name to the builder of its kernels; generate.sh runs them all.
 var families = map[string]func(){
-	"gemm": gemm,
-	"norm": norm,
-	"peak": peak,
-	"conv": conv,
+	"gemm":   gemm,
+	"pause":  pause,
+	"stream": stream,
+	"norm":   norm,
+	"peak":   peak,
+	"conv":   conv,
 }
 
 func main() {
