@@ -1,6 +1,8 @@
 package fallback
 
 import (
+	"unsafe"
+
 	"palladio/kernels"
 )
 
@@ -82,10 +84,11 @@ func or(s []float32, i int, absent float32) float32 {
 	return s[i]
 }
 
-// relu indexes the variants of passes.
-func relu(k *kernels.Norm) int {
-	if k.Act == kernels.ReLU {
-		return 1
-	}
-	return 0
+// streamBytes is the size from which a result is written past the caches: it would not be found there by whoever reads it next, and
+// an ordinary store first reads the line that it overwrites.
+const streamBytes = 24 << 20
+
+// streams says whether rows of cols elements that begin at out are written past the caches.
+func streams(out []float32, cols int) bool {
+	return 4*len(out) >= streamBytes && cols%16 == 0 && uintptr(unsafe.Pointer(unsafe.SliceData(out)))%64 == 0
 }

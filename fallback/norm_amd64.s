@@ -38,85 +38,37 @@ TEXT ·normColumnSumsAVX2(SB), NOSPLIT, $0-8
 	SHLQ    $0x02, R8
 	SUBQ    R8, DI
 	VMOVDQU 32(DI), Y0
-	MOVQ    BX, DI
-	SHRQ    $0x02, DI
-	ANDQ    $0x03, BX
 
 row1:
-	TESTQ DI, DI
-	JZ    rows2
-	LEAQ  (CX)(AX*1), R8
-	LEAQ  (R8)(AX*1), R9
-	LEAQ  (R9)(AX*1), R10
-	XORQ  R11, R11
-
-column3:
-	LEAQ    32(R11), R12
-	CMPQ    R12, AX
-	JGT     tail4
-	VMOVUPS (CX)(R11*1), Y1
-	VMOVUPS (R8)(R11*1), Y2
-	VMOVUPS (R9)(R11*1), Y3
-	VMOVUPS (R10)(R11*1), Y4
-	VMOVUPS (DX)(R11*1), Y5
-	VADDPS  Y1, Y2, Y1
-	VADDPS  Y3, Y4, Y3
-	VADDPS  Y1, Y3, Y1
-	VADDPS  Y1, Y5, Y5
-	VMOVUPS Y5, (DX)(R11*1)
-	ADDQ    $0x20, R11
-	JMP     column3
-
-tail4:
-	TESTQ      SI, SI
-	JZ         end5
-	VMASKMOVPS (CX)(R11*1), Y0, Y1
-	VMASKMOVPS (R8)(R11*1), Y0, Y2
-	VMASKMOVPS (R9)(R11*1), Y0, Y3
-	VMASKMOVPS (R10)(R11*1), Y0, Y4
-	VMASKMOVPS (DX)(R11*1), Y0, Y5
-	VADDPS     Y1, Y2, Y1
-	VADDPS     Y3, Y4, Y3
-	VADDPS     Y1, Y3, Y1
-	VADDPS     Y1, Y5, Y5
-	VMASKMOVPS Y5, Y0, (DX)(R11*1)
-
-end5:
-	LEAQ (R10)(AX*1), CX
-	DECQ DI
-	JMP  row1
-
-rows2:
-row6:
 	TESTQ BX, BX
-	JZ    rows7
+	JZ    rows2
 	XORQ  DI, DI
 
-column8:
+column3:
 	LEAQ    32(DI), R8
 	CMPQ    R8, AX
-	JGT     tail9
+	JGT     tail4
 	VMOVUPS (CX)(DI*1), Y1
 	VMOVUPS (DX)(DI*1), Y2
 	VADDPS  Y1, Y2, Y2
 	VMOVUPS Y2, (DX)(DI*1)
 	ADDQ    $0x20, DI
-	JMP     column8
+	JMP     column3
 
-tail9:
+tail4:
 	TESTQ      SI, SI
-	JZ         end10
+	JZ         end5
 	VMASKMOVPS (CX)(DI*1), Y0, Y1
 	VMASKMOVPS (DX)(DI*1), Y0, Y2
 	VADDPS     Y1, Y2, Y2
 	VMASKMOVPS Y2, Y0, (DX)(DI*1)
 
-end10:
+end5:
 	ADDQ AX, CX
 	DECQ BX
-	JMP  row6
+	JMP  row1
 
-rows7:
+rows2:
 	VZEROUPPER
 	RET
 
@@ -221,67 +173,6 @@ rows7:
 	VZEROUPPER
 	RET
 
-// func normColumnAffineAVX2(p *normArgs)
-// Requires: AVX, AVX2, FMA3
-TEXT ·normColumnAffineAVX2(SB), NOSPLIT, $0-8
-	MOVQ    p+0(FP), AX
-	MOVQ    (AX), CX
-	MOVQ    16(AX), DX
-	MOVQ    24(AX), BX
-	MOVQ    32(AX), SI
-	MOVQ    40(AX), DI
-	MOVQ    80(AX), R8
-	MOVQ    88(AX), AX
-	MOVQ    AX, R9
-	ANDQ    $0x07, R9
-	SHLQ    $0x02, AX
-	LEAQ    normTail<>+0(SB), R10
-	MOVQ    R9, R11
-	SHLQ    $0x02, R11
-	SUBQ    R11, R10
-	VMOVDQU 32(R10), Y0
-	VPXOR   Y1, Y1, Y1
-
-row1:
-	TESTQ R8, R8
-	JZ    rows2
-	XORQ  R10, R10
-
-column3:
-	LEAQ        32(R10), R11
-	CMPQ        R11, AX
-	JGT         tail4
-	VMOVUPS     (CX)(R10*1), Y1
-	VMOVUPS     (BX)(R10*1), Y2
-	VMOVUPS     (SI)(R10*1), Y3
-	VMOVUPS     (DI)(R10*1), Y4
-	VSUBPS      Y2, Y1, Y1
-	VFMADD213PS Y4, Y3, Y1
-	VMOVUPS     Y1, (DX)(R10*1)
-	ADDQ        $0x20, R10
-	JMP         column3
-
-tail4:
-	TESTQ       R9, R9
-	JZ          end5
-	VMASKMOVPS  (CX)(R10*1), Y0, Y1
-	VMASKMOVPS  (BX)(R10*1), Y0, Y2
-	VMASKMOVPS  (SI)(R10*1), Y0, Y3
-	VMASKMOVPS  (DI)(R10*1), Y0, Y4
-	VSUBPS      Y2, Y1, Y1
-	VFMADD213PS Y4, Y3, Y1
-	VMASKMOVPS  Y1, Y0, (DX)(R10*1)
-
-end5:
-	ADDQ AX, CX
-	ADDQ AX, DX
-	DECQ R8
-	JMP  row1
-
-rows2:
-	VZEROUPPER
-	RET
-
 // func normColumnBackSumsAVX2(p *normArgs)
 // Requires: AVX, FMA3
 TEXT ·normColumnBackSumsAVX2(SB), NOSPLIT, $0-8
@@ -337,6 +228,67 @@ tail4:
 	VFMADD231PS Y2, Y1, Y5
 	VMASKMOVPS  Y4, Y0, (SI)(R10*1)
 	VMASKMOVPS  Y5, Y0, (DI)(R10*1)
+
+end5:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	DECQ R8
+	JMP  row1
+
+rows2:
+	VZEROUPPER
+	RET
+
+// func normColumnAffineAVX2(p *normArgs)
+// Requires: AVX, AVX2, FMA3
+TEXT ·normColumnAffineAVX2(SB), NOSPLIT, $0-8
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    16(AX), DX
+	MOVQ    24(AX), BX
+	MOVQ    32(AX), SI
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
+	MOVQ    88(AX), AX
+	MOVQ    AX, R9
+	ANDQ    $0x07, R9
+	SHLQ    $0x02, AX
+	LEAQ    normTail<>+0(SB), R10
+	MOVQ    R9, R11
+	SHLQ    $0x02, R11
+	SUBQ    R11, R10
+	VMOVDQU 32(R10), Y0
+	VPXOR   Y1, Y1, Y1
+
+row1:
+	TESTQ R8, R8
+	JZ    rows2
+	XORQ  R10, R10
+
+column3:
+	LEAQ        32(R10), R11
+	CMPQ        R11, AX
+	JGT         tail4
+	VMOVUPS     (CX)(R10*1), Y1
+	VMOVUPS     (BX)(R10*1), Y2
+	VMOVUPS     (SI)(R10*1), Y3
+	VMOVUPS     (DI)(R10*1), Y4
+	VSUBPS      Y2, Y1, Y1
+	VFMADD213PS Y4, Y3, Y1
+	VMOVUPS     Y1, (DX)(R10*1)
+	ADDQ        $0x20, R10
+	JMP         column3
+
+tail4:
+	TESTQ       R9, R9
+	JZ          end5
+	VMASKMOVPS  (CX)(R10*1), Y0, Y1
+	VMASKMOVPS  (BX)(R10*1), Y0, Y2
+	VMASKMOVPS  (SI)(R10*1), Y0, Y3
+	VMASKMOVPS  (DI)(R10*1), Y0, Y4
+	VSUBPS      Y2, Y1, Y1
+	VFMADD213PS Y4, Y3, Y1
+	VMASKMOVPS  Y1, Y0, (DX)(R10*1)
 
 end5:
 	ADDQ AX, CX
@@ -982,9 +934,9 @@ rows2:
 	VZEROUPPER
 	RET
 
-// func normColumnAffineReLUAVX2(p *normArgs)
-// Requires: AVX, AVX2, FMA3
-TEXT ·normColumnAffineReLUAVX2(SB), NOSPLIT, $0-8
+// func normColumnAffineStreamAVX2(p *normArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·normColumnAffineStreamAVX2(SB), NOSPLIT, $0-8
 	MOVQ    p+0(FP), AX
 	MOVQ    (AX), CX
 	MOVQ    16(AX), DX
@@ -1012,28 +964,26 @@ column3:
 	LEAQ        32(R10), R11
 	CMPQ        R11, AX
 	JGT         tail4
-	VMOVUPS     (CX)(R10*1), Y2
-	VMOVUPS     (BX)(R10*1), Y3
-	VMOVUPS     (SI)(R10*1), Y4
-	VMOVUPS     (DI)(R10*1), Y5
-	VSUBPS      Y3, Y2, Y2
-	VFMADD213PS Y5, Y4, Y2
-	VMAXPS      Y2, Y1, Y2
-	VMOVUPS     Y2, (DX)(R10*1)
+	VMOVUPS     (CX)(R10*1), Y1
+	VMOVUPS     (BX)(R10*1), Y2
+	VMOVUPS     (SI)(R10*1), Y3
+	VMOVUPS     (DI)(R10*1), Y4
+	VSUBPS      Y2, Y1, Y1
+	VFMADD213PS Y4, Y3, Y1
+	VMOVNTPS    Y1, (DX)(R10*1)
 	ADDQ        $0x20, R10
 	JMP         column3
 
 tail4:
 	TESTQ       R9, R9
 	JZ          end5
-	VMASKMOVPS  (CX)(R10*1), Y0, Y2
-	VMASKMOVPS  (BX)(R10*1), Y0, Y3
-	VMASKMOVPS  (SI)(R10*1), Y0, Y4
-	VMASKMOVPS  (DI)(R10*1), Y0, Y5
-	VSUBPS      Y3, Y2, Y2
-	VFMADD213PS Y5, Y4, Y2
-	VMAXPS      Y2, Y1, Y2
-	VMASKMOVPS  Y2, Y0, (DX)(R10*1)
+	VMASKMOVPS  (CX)(R10*1), Y0, Y1
+	VMASKMOVPS  (BX)(R10*1), Y0, Y2
+	VMASKMOVPS  (SI)(R10*1), Y0, Y3
+	VMASKMOVPS  (DI)(R10*1), Y0, Y4
+	VSUBPS      Y2, Y1, Y1
+	VFMADD213PS Y4, Y3, Y1
+	VMASKMOVPS  Y1, Y0, (DX)(R10*1)
 
 end5:
 	ADDQ AX, CX
@@ -1042,6 +992,646 @@ end5:
 	JMP  row1
 
 rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normColumnBackXStreamAVX2(p *normArgs)
+// Requires: AVX, FMA3, MMX+
+TEXT ·normColumnBackXStreamAVX2(SB), NOSPLIT, $0-8
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    16(AX), BX
+	MOVQ    24(AX), SI
+	MOVQ    32(AX), DI
+	MOVQ    48(AX), R8
+	MOVQ    56(AX), R9
+	MOVQ    80(AX), R10
+	MOVQ    88(AX), AX
+	MOVQ    AX, R11
+	ANDQ    $0x07, R11
+	SHLQ    $0x02, AX
+	LEAQ    normTail<>+0(SB), R12
+	MOVQ    R11, R13
+	SHLQ    $0x02, R13
+	SUBQ    R13, R12
+	VMOVDQU 32(R12), Y0
+
+row1:
+	TESTQ R10, R10
+	JZ    rows2
+	XORQ  R12, R12
+
+column3:
+	LEAQ        32(R12), R13
+	CMPQ        R13, AX
+	JGT         tail4
+	VMOVUPS     (CX)(R12*1), Y1
+	VMOVUPS     (SI)(R12*1), Y3
+	VMOVUPS     (DX)(R12*1), Y2
+	VMOVUPS     (DI)(R12*1), Y4
+	VMOVUPS     (R8)(R12*1), Y5
+	VMOVUPS     (R9)(R12*1), Y6
+	VSUBPS      Y3, Y1, Y1
+	VFMADD231PS Y1, Y5, Y6
+	VFMADD231PS Y2, Y4, Y6
+	VMOVNTPS    Y6, (BX)(R12*1)
+	ADDQ        $0x20, R12
+	JMP         column3
+
+tail4:
+	TESTQ       R11, R11
+	JZ          end5
+	VMASKMOVPS  (CX)(R12*1), Y0, Y1
+	VMASKMOVPS  (SI)(R12*1), Y0, Y3
+	VMASKMOVPS  (DX)(R12*1), Y0, Y2
+	VMASKMOVPS  (DI)(R12*1), Y0, Y4
+	VMASKMOVPS  (R8)(R12*1), Y0, Y5
+	VMASKMOVPS  (R9)(R12*1), Y0, Y6
+	VSUBPS      Y3, Y1, Y1
+	VFMADD231PS Y1, Y5, Y6
+	VFMADD231PS Y2, Y4, Y6
+	VMASKMOVPS  Y6, Y0, (BX)(R12*1)
+
+end5:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	ADDQ AX, BX
+	DECQ R10
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normRowCentredStreamAVX2(p *normArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·normRowCentredStreamAVX2(SB), NOSPLIT, $0-8
+	MOVQ       p+0(FP), AX
+	MOVQ       (AX), CX
+	MOVQ       16(AX), DX
+	MOVQ       24(AX), BX
+	MOVQ       32(AX), SI
+	MOVQ       40(AX), DI
+	MOVQ       64(AX), R8
+	MOVQ       88(AX), R9
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ R9, X0, X0
+	VMOVSS     96(AX), X1
+	MOVQ       80(AX), R9
+	MOVQ       88(AX), AX
+	MOVQ       AX, R10
+	ANDQ       $0x07, R10
+	SHLQ       $0x02, AX
+	LEAQ       normTail<>+0(SB), R11
+	MOVQ       R10, R12
+	SHLQ       $0x02, R12
+	SUBQ       R12, R11
+	VMOVDQU    32(R11), Y2
+	VPXOR      Y3, Y3, Y3
+	MOVL       $0x3f800000, R11
+	VMOVD      R11, X3
+
+row1:
+	TESTQ R9, R9
+	JZ    rows2
+	VPXOR Y4, Y4, Y4
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	XORQ  R11, R11
+
+four3:
+	LEAQ    128(R11), R12
+	CMPQ    R12, AX
+	JGT     single4
+	VMOVUPS (CX)(R11*1), Y8
+	VADDPS  Y8, Y4, Y4
+	VMOVUPS 32(CX)(R11*1), Y8
+	VADDPS  Y8, Y5, Y5
+	VMOVUPS 64(CX)(R11*1), Y8
+	VADDPS  Y8, Y6, Y6
+	VMOVUPS 96(CX)(R11*1), Y8
+	VADDPS  Y8, Y7, Y7
+	MOVQ    R12, R11
+	JMP     four3
+
+single4:
+one5:
+	LEAQ    32(R11), R12
+	CMPQ    R12, AX
+	JGT     tail6
+	VMOVUPS (CX)(R11*1), Y8
+	VADDPS  Y8, Y4, Y4
+	MOVQ    R12, R11
+	JMP     one5
+
+tail6:
+	TESTQ      R10, R10
+	JZ         end7
+	VMASKMOVPS (CX)(R11*1), Y2, Y8
+	VADDPS     Y8, Y5, Y5
+
+end7:
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPS       X5, X4, X4
+	VPERMILPS    $0x4e, X4, X5
+	VADDPS       X5, X4, X4
+	VPERMILPS    $0xb1, X4, X5
+	VADDPS       X5, X4, X4
+	VDIVSS       X0, X4, X4
+	VBROADCASTSS X4, Y4
+	VMOVAPS      Y4, Y4
+	VMOVSS       X4, (BX)
+	ADDQ         $0x04, BX
+	VPXOR        Y5, Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y7, Y7, Y7
+	VPXOR        Y8, Y8, Y8
+	XORQ         R11, R11
+
+four8:
+	LEAQ        128(R11), R12
+	CMPQ        R12, AX
+	JGT         single9
+	VMOVUPS     (CX)(R11*1), Y9
+	VSUBPS      Y4, Y9, Y9
+	VFMADD231PS Y9, Y9, Y5
+	VMOVUPS     32(CX)(R11*1), Y9
+	VSUBPS      Y4, Y9, Y9
+	VFMADD231PS Y9, Y9, Y6
+	VMOVUPS     64(CX)(R11*1), Y9
+	VSUBPS      Y4, Y9, Y9
+	VFMADD231PS Y9, Y9, Y7
+	VMOVUPS     96(CX)(R11*1), Y9
+	VSUBPS      Y4, Y9, Y9
+	VFMADD231PS Y9, Y9, Y8
+	MOVQ        R12, R11
+	JMP         four8
+
+single9:
+one10:
+	LEAQ        32(R11), R12
+	CMPQ        R12, AX
+	JGT         tail11
+	VMOVUPS     (CX)(R11*1), Y9
+	VSUBPS      Y4, Y9, Y9
+	VFMADD231PS Y9, Y9, Y5
+	MOVQ        R12, R11
+	JMP         one10
+
+tail11:
+	TESTQ       R10, R10
+	JZ          end12
+	VMASKMOVPS  (CX)(R11*1), Y2, Y9
+	VSUBPS      Y4, Y9, Y9
+	VANDPS      Y2, Y9, Y9
+	VFMADD231PS Y9, Y9, Y6
+
+end12:
+	VADDPS       Y6, Y5, Y5
+	VADDPS       Y8, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X6
+	VADDPS       X6, X5, X5
+	VPERMILPS    $0x4e, X5, X6
+	VADDPS       X6, X5, X5
+	VPERMILPS    $0xb1, X5, X6
+	VADDPS       X6, X5, X5
+	VDIVSS       X0, X5, X5
+	VBROADCASTSS X5, Y5
+	VADDSS       X1, X5, X5
+	VSQRTSS      X5, X5, X5
+	VDIVSS       X5, X3, X5
+	VMOVSS       X5, (R8)
+	ADDQ         $0x04, R8
+	VBROADCASTSS X5, Y5
+	XORQ         R11, R11
+
+column13:
+	LEAQ        32(R11), R12
+	CMPQ        R12, AX
+	JGT         tail14
+	VMOVUPS     (CX)(R11*1), Y6
+	VMOVUPS     (SI)(R11*1), Y7
+	VMOVUPS     (DI)(R11*1), Y8
+	VSUBPS      Y4, Y6, Y6
+	VMULPS      Y5, Y6, Y6
+	VFMADD213PS Y8, Y7, Y6
+	VMOVNTPS    Y6, (DX)(R11*1)
+	ADDQ        $0x20, R11
+	JMP         column13
+
+tail14:
+	TESTQ       R10, R10
+	JZ          end15
+	VMASKMOVPS  (CX)(R11*1), Y2, Y6
+	VMASKMOVPS  (SI)(R11*1), Y2, Y7
+	VMASKMOVPS  (DI)(R11*1), Y2, Y8
+	VSUBPS      Y4, Y6, Y6
+	VMULPS      Y5, Y6, Y6
+	VFMADD213PS Y8, Y7, Y6
+	VMASKMOVPS  Y6, Y2, (DX)(R11*1)
+
+end15:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	DECQ R9
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normRowBackCentredStreamAVX2(p *normArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·normRowBackCentredStreamAVX2(SB), NOSPLIT, $0-8
+	MOVQ       p+0(FP), AX
+	MOVQ       (AX), CX
+	MOVQ       8(AX), DX
+	MOVQ       16(AX), BX
+	MOVQ       24(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       48(AX), R8
+	MOVQ       64(AX), R9
+	MOVQ       72(AX), R10
+	MOVQ       88(AX), R11
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ R11, X0, X0
+	MOVQ       80(AX), R11
+	MOVQ       88(AX), AX
+	MOVQ       AX, R12
+	ANDQ       $0x07, R12
+	SHLQ       $0x02, AX
+	LEAQ       normTail<>+0(SB), R13
+	MOVQ       R12, R14
+	SHLQ       $0x02, R14
+	SUBQ       R14, R13
+	VMOVDQU    32(R13), Y1
+	VPXOR      Y2, Y2, Y2
+
+row1:
+	TESTQ        R11, R11
+	JZ           rows2
+	VBROADCASTSS (SI), Y2
+	ADDQ         $0x04, SI
+	VBROADCASTSS (R8), Y3
+	ADDQ         $0x04, R8
+	VPXOR        Y4, Y4, Y4
+	VPXOR        Y5, Y5, Y5
+	XORQ         R13, R13
+
+column3:
+	LEAQ        32(R13), R14
+	CMPQ        R14, AX
+	JGT         tail4
+	VMOVUPS     (CX)(R13*1), Y6
+	VMOVUPS     (DX)(R13*1), Y7
+	VMOVUPS     (DI)(R13*1), Y8
+	VSUBPS      Y2, Y6, Y6
+	VMULPS      Y3, Y6, Y6
+	VMULPS      Y7, Y8, Y8
+	VADDPS      Y8, Y4, Y4
+	VFMADD231PS Y8, Y6, Y5
+	VMOVUPS     (R9)(R13*1), Y8
+	VMOVUPS     (R10)(R13*1), Y9
+	VADDPS      Y7, Y8, Y8
+	VFMADD231PS Y7, Y6, Y9
+	VMOVUPS     Y8, (R9)(R13*1)
+	VMOVUPS     Y9, (R10)(R13*1)
+	ADDQ        $0x20, R13
+	JMP         column3
+
+tail4:
+	TESTQ       R12, R12
+	JZ          end5
+	VMASKMOVPS  (CX)(R13*1), Y1, Y6
+	VMASKMOVPS  (DX)(R13*1), Y1, Y7
+	VMASKMOVPS  (DI)(R13*1), Y1, Y8
+	VSUBPS      Y2, Y6, Y6
+	VMULPS      Y3, Y6, Y6
+	VMULPS      Y7, Y8, Y8
+	VANDPS      Y1, Y6, Y6
+	VADDPS      Y8, Y4, Y4
+	VFMADD231PS Y8, Y6, Y5
+	VMASKMOVPS  (R9)(R13*1), Y1, Y8
+	VMASKMOVPS  (R10)(R13*1), Y1, Y9
+	VADDPS      Y7, Y8, Y8
+	VFMADD231PS Y7, Y6, Y9
+	VMASKMOVPS  Y8, Y1, (R9)(R13*1)
+	VMASKMOVPS  Y9, Y1, (R10)(R13*1)
+
+end5:
+	VEXTRACTF128 $0x01, Y4, X6
+	VADDPS       X6, X4, X4
+	VPERMILPS    $0x4e, X4, X6
+	VADDPS       X6, X4, X4
+	VPERMILPS    $0xb1, X4, X6
+	VADDPS       X6, X4, X4
+	VDIVSS       X0, X4, X4
+	VBROADCASTSS X4, Y4
+	VEXTRACTF128 $0x01, Y5, X6
+	VADDPS       X6, X5, X5
+	VPERMILPS    $0x4e, X5, X6
+	VADDPS       X6, X5, X5
+	VPERMILPS    $0xb1, X5, X6
+	VADDPS       X6, X5, X5
+	VDIVSS       X0, X5, X5
+	VBROADCASTSS X5, Y5
+	XORQ         R13, R13
+
+column6:
+	LEAQ         32(R13), R14
+	CMPQ         R14, AX
+	JGT          tail7
+	VMOVUPS      (CX)(R13*1), Y6
+	VMOVUPS      (DX)(R13*1), Y7
+	VMOVUPS      (DI)(R13*1), Y8
+	VSUBPS       Y2, Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y7, Y8, Y8
+	VSUBPS       Y4, Y8, Y8
+	VFNMADD231PS Y6, Y5, Y8
+	VMULPS       Y3, Y8, Y8
+	VMOVNTPS     Y8, (BX)(R13*1)
+	ADDQ         $0x20, R13
+	JMP          column6
+
+tail7:
+	TESTQ        R12, R12
+	JZ           end8
+	VMASKMOVPS   (CX)(R13*1), Y1, Y6
+	VMASKMOVPS   (DX)(R13*1), Y1, Y7
+	VMASKMOVPS   (DI)(R13*1), Y1, Y8
+	VSUBPS       Y2, Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y7, Y8, Y8
+	VSUBPS       Y4, Y8, Y8
+	VFNMADD231PS Y6, Y5, Y8
+	VMULPS       Y3, Y8, Y8
+	VMASKMOVPS   Y8, Y1, (BX)(R13*1)
+
+end8:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	ADDQ AX, BX
+	DECQ R11
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normRowRMSStreamAVX2(p *normArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·normRowRMSStreamAVX2(SB), NOSPLIT, $0-8
+	MOVQ       p+0(FP), AX
+	MOVQ       (AX), CX
+	MOVQ       16(AX), DX
+	MOVQ       24(AX), BX
+	MOVQ       32(AX), BX
+	MOVQ       40(AX), SI
+	MOVQ       64(AX), DI
+	MOVQ       88(AX), R8
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ R8, X0, X0
+	VMOVSS     96(AX), X1
+	MOVQ       80(AX), R8
+	MOVQ       88(AX), AX
+	MOVQ       AX, R9
+	ANDQ       $0x07, R9
+	SHLQ       $0x02, AX
+	LEAQ       normTail<>+0(SB), R10
+	MOVQ       R9, R11
+	SHLQ       $0x02, R11
+	SUBQ       R11, R10
+	VMOVDQU    32(R10), Y2
+	VPXOR      Y3, Y3, Y3
+	MOVL       $0x3f800000, R10
+	VMOVD      R10, X3
+
+row1:
+	TESTQ R8, R8
+	JZ    rows2
+	VPXOR Y4, Y4, Y4
+	VPXOR Y4, Y4, Y4
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	XORQ  R10, R10
+
+four3:
+	LEAQ        128(R10), R11
+	CMPQ        R11, AX
+	JGT         single4
+	VMOVUPS     (CX)(R10*1), Y8
+	VFMADD231PS Y8, Y8, Y4
+	VMOVUPS     32(CX)(R10*1), Y8
+	VFMADD231PS Y8, Y8, Y5
+	VMOVUPS     64(CX)(R10*1), Y8
+	VFMADD231PS Y8, Y8, Y6
+	VMOVUPS     96(CX)(R10*1), Y8
+	VFMADD231PS Y8, Y8, Y7
+	MOVQ        R11, R10
+	JMP         four3
+
+single4:
+one5:
+	LEAQ        32(R10), R11
+	CMPQ        R11, AX
+	JGT         tail6
+	VMOVUPS     (CX)(R10*1), Y8
+	VFMADD231PS Y8, Y8, Y4
+	MOVQ        R11, R10
+	JMP         one5
+
+tail6:
+	TESTQ       R9, R9
+	JZ          end7
+	VMASKMOVPS  (CX)(R10*1), Y2, Y8
+	VFMADD231PS Y8, Y8, Y5
+
+end7:
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPS       X5, X4, X4
+	VPERMILPS    $0x4e, X4, X5
+	VADDPS       X5, X4, X4
+	VPERMILPS    $0xb1, X4, X5
+	VADDPS       X5, X4, X4
+	VDIVSS       X0, X4, X4
+	VBROADCASTSS X4, Y4
+	VADDSS       X1, X4, X4
+	VSQRTSS      X4, X4, X4
+	VDIVSS       X4, X3, X4
+	VMOVSS       X4, (DI)
+	ADDQ         $0x04, DI
+	VBROADCASTSS X4, Y4
+	XORQ         R10, R10
+
+column8:
+	LEAQ        32(R10), R11
+	CMPQ        R11, AX
+	JGT         tail9
+	VMOVUPS     (CX)(R10*1), Y5
+	VMOVUPS     (BX)(R10*1), Y6
+	VMOVUPS     (SI)(R10*1), Y7
+	VMULPS      Y4, Y5, Y5
+	VFMADD213PS Y7, Y6, Y5
+	VMOVNTPS    Y5, (DX)(R10*1)
+	ADDQ        $0x20, R10
+	JMP         column8
+
+tail9:
+	TESTQ       R9, R9
+	JZ          end10
+	VMASKMOVPS  (CX)(R10*1), Y2, Y5
+	VMASKMOVPS  (BX)(R10*1), Y2, Y6
+	VMASKMOVPS  (SI)(R10*1), Y2, Y7
+	VMULPS      Y4, Y5, Y5
+	VFMADD213PS Y7, Y6, Y5
+	VMASKMOVPS  Y5, Y2, (DX)(R10*1)
+
+end10:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	DECQ R8
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normRowBackRMSStreamAVX2(p *normArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·normRowBackRMSStreamAVX2(SB), NOSPLIT, $0-8
+	MOVQ       p+0(FP), AX
+	MOVQ       (AX), CX
+	MOVQ       8(AX), DX
+	MOVQ       16(AX), BX
+	MOVQ       24(AX), SI
+	MOVQ       32(AX), SI
+	MOVQ       48(AX), DI
+	MOVQ       64(AX), R8
+	MOVQ       72(AX), R9
+	MOVQ       88(AX), R10
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ R10, X0, X0
+	MOVQ       80(AX), R10
+	MOVQ       88(AX), AX
+	MOVQ       AX, R11
+	ANDQ       $0x07, R11
+	SHLQ       $0x02, AX
+	LEAQ       normTail<>+0(SB), R12
+	MOVQ       R11, R13
+	SHLQ       $0x02, R13
+	SUBQ       R13, R12
+	VMOVDQU    32(R12), Y1
+	VPXOR      Y2, Y2, Y2
+
+row1:
+	TESTQ        R10, R10
+	JZ           rows2
+	VBROADCASTSS (DI), Y2
+	ADDQ         $0x04, DI
+	VPXOR        Y3, Y3, Y3
+	VPXOR        Y3, Y3, Y3
+	XORQ         R12, R12
+
+column3:
+	LEAQ        32(R12), R13
+	CMPQ        R13, AX
+	JGT         tail4
+	VMOVUPS     (CX)(R12*1), Y4
+	VMOVUPS     (DX)(R12*1), Y5
+	VMOVUPS     (SI)(R12*1), Y6
+	VMULPS      Y2, Y4, Y4
+	VMULPS      Y5, Y6, Y6
+	VFMADD231PS Y6, Y4, Y3
+	VMOVUPS     (R8)(R12*1), Y6
+	VMOVUPS     (R9)(R12*1), Y7
+	VADDPS      Y5, Y6, Y6
+	VFMADD231PS Y5, Y4, Y7
+	VMOVUPS     Y6, (R8)(R12*1)
+	VMOVUPS     Y7, (R9)(R12*1)
+	ADDQ        $0x20, R12
+	JMP         column3
+
+tail4:
+	TESTQ       R11, R11
+	JZ          end5
+	VMASKMOVPS  (CX)(R12*1), Y1, Y4
+	VMASKMOVPS  (DX)(R12*1), Y1, Y5
+	VMASKMOVPS  (SI)(R12*1), Y1, Y6
+	VMULPS      Y2, Y4, Y4
+	VMULPS      Y5, Y6, Y6
+	VANDPS      Y1, Y4, Y4
+	VFMADD231PS Y6, Y4, Y3
+	VMASKMOVPS  (R8)(R12*1), Y1, Y6
+	VMASKMOVPS  (R9)(R12*1), Y1, Y7
+	VADDPS      Y5, Y6, Y6
+	VFMADD231PS Y5, Y4, Y7
+	VMASKMOVPS  Y6, Y1, (R8)(R12*1)
+	VMASKMOVPS  Y7, Y1, (R9)(R12*1)
+
+end5:
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0x4e, X3, X4
+	VADDPS       X4, X3, X3
+	VPERMILPS    $0xb1, X3, X4
+	VADDPS       X4, X3, X3
+	VDIVSS       X0, X3, X3
+	VBROADCASTSS X3, Y3
+	XORQ         R12, R12
+
+column6:
+	LEAQ         32(R12), R13
+	CMPQ         R13, AX
+	JGT          tail7
+	VMOVUPS      (CX)(R12*1), Y4
+	VMOVUPS      (DX)(R12*1), Y5
+	VMOVUPS      (SI)(R12*1), Y6
+	VMULPS       Y2, Y4, Y4
+	VMULPS       Y5, Y6, Y6
+	VFNMADD231PS Y4, Y3, Y6
+	VMULPS       Y2, Y6, Y6
+	VMOVNTPS     Y6, (BX)(R12*1)
+	ADDQ         $0x20, R12
+	JMP          column6
+
+tail7:
+	TESTQ        R11, R11
+	JZ           end8
+	VMASKMOVPS   (CX)(R12*1), Y1, Y4
+	VMASKMOVPS   (DX)(R12*1), Y1, Y5
+	VMASKMOVPS   (SI)(R12*1), Y1, Y6
+	VMULPS       Y2, Y4, Y4
+	VMULPS       Y5, Y6, Y6
+	VFNMADD231PS Y4, Y3, Y6
+	VMULPS       Y2, Y6, Y6
+	VMASKMOVPS   Y6, Y1, (BX)(R12*1)
+
+end8:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	ADDQ AX, BX
+	DECQ R10
+	JMP  row1
+
+rows2:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -1118,6 +1708,69 @@ end5:
 	ADDQ AX, CX
 	ADDQ AX, DX
 	DECQ R10
+	JMP  row1
+
+rows2:
+	VZEROUPPER
+	RET
+
+// func normColumnAffineReLUAVX2(p *normArgs)
+// Requires: AVX, AVX2, FMA3
+TEXT ·normColumnAffineReLUAVX2(SB), NOSPLIT, $0-8
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    16(AX), DX
+	MOVQ    24(AX), BX
+	MOVQ    32(AX), SI
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
+	MOVQ    88(AX), AX
+	MOVQ    AX, R9
+	ANDQ    $0x07, R9
+	SHLQ    $0x02, AX
+	LEAQ    normTail<>+0(SB), R10
+	MOVQ    R9, R11
+	SHLQ    $0x02, R11
+	SUBQ    R11, R10
+	VMOVDQU 32(R10), Y0
+	VPXOR   Y1, Y1, Y1
+
+row1:
+	TESTQ R8, R8
+	JZ    rows2
+	XORQ  R10, R10
+
+column3:
+	LEAQ        32(R10), R11
+	CMPQ        R11, AX
+	JGT         tail4
+	VMOVUPS     (CX)(R10*1), Y2
+	VMOVUPS     (BX)(R10*1), Y3
+	VMOVUPS     (SI)(R10*1), Y4
+	VMOVUPS     (DI)(R10*1), Y5
+	VSUBPS      Y3, Y2, Y2
+	VFMADD213PS Y5, Y4, Y2
+	VMAXPS      Y2, Y1, Y2
+	VMOVUPS     Y2, (DX)(R10*1)
+	ADDQ        $0x20, R10
+	JMP         column3
+
+tail4:
+	TESTQ       R9, R9
+	JZ          end5
+	VMASKMOVPS  (CX)(R10*1), Y0, Y2
+	VMASKMOVPS  (BX)(R10*1), Y0, Y3
+	VMASKMOVPS  (SI)(R10*1), Y0, Y4
+	VMASKMOVPS  (DI)(R10*1), Y0, Y5
+	VSUBPS      Y3, Y2, Y2
+	VFMADD213PS Y5, Y4, Y2
+	VMAXPS      Y2, Y1, Y2
+	VMASKMOVPS  Y2, Y0, (DX)(R10*1)
+
+end5:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	DECQ R8
 	JMP  row1
 
 rows2:
@@ -1806,6 +2459,757 @@ rows2:
 	VZEROUPPER
 	RET
 
+// func normColumnAffineReLUStreamAVX2(p *normArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·normColumnAffineReLUStreamAVX2(SB), NOSPLIT, $0-8
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    16(AX), DX
+	MOVQ    24(AX), BX
+	MOVQ    32(AX), SI
+	MOVQ    40(AX), DI
+	MOVQ    80(AX), R8
+	MOVQ    88(AX), AX
+	MOVQ    AX, R9
+	ANDQ    $0x07, R9
+	SHLQ    $0x02, AX
+	LEAQ    normTail<>+0(SB), R10
+	MOVQ    R9, R11
+	SHLQ    $0x02, R11
+	SUBQ    R11, R10
+	VMOVDQU 32(R10), Y0
+	VPXOR   Y1, Y1, Y1
+
+row1:
+	TESTQ R8, R8
+	JZ    rows2
+	XORQ  R10, R10
+
+column3:
+	LEAQ        32(R10), R11
+	CMPQ        R11, AX
+	JGT         tail4
+	VMOVUPS     (CX)(R10*1), Y2
+	VMOVUPS     (BX)(R10*1), Y3
+	VMOVUPS     (SI)(R10*1), Y4
+	VMOVUPS     (DI)(R10*1), Y5
+	VSUBPS      Y3, Y2, Y2
+	VFMADD213PS Y5, Y4, Y2
+	VMAXPS      Y2, Y1, Y2
+	VMOVNTPS    Y2, (DX)(R10*1)
+	ADDQ        $0x20, R10
+	JMP         column3
+
+tail4:
+	TESTQ       R9, R9
+	JZ          end5
+	VMASKMOVPS  (CX)(R10*1), Y0, Y2
+	VMASKMOVPS  (BX)(R10*1), Y0, Y3
+	VMASKMOVPS  (SI)(R10*1), Y0, Y4
+	VMASKMOVPS  (DI)(R10*1), Y0, Y5
+	VSUBPS      Y3, Y2, Y2
+	VFMADD213PS Y5, Y4, Y2
+	VMAXPS      Y2, Y1, Y2
+	VMASKMOVPS  Y2, Y0, (DX)(R10*1)
+
+end5:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	DECQ R8
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normColumnBackXReLUStreamAVX2(p *normArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·normColumnBackXReLUStreamAVX2(SB), NOSPLIT, $0-8
+	MOVQ    p+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    16(AX), BX
+	MOVQ    24(AX), SI
+	MOVQ    32(AX), DI
+	MOVQ    48(AX), R8
+	MOVQ    56(AX), R9
+	MOVQ    40(AX), R10
+	VPXOR   Y0, Y0, Y0
+	MOVQ    80(AX), R11
+	MOVQ    88(AX), AX
+	MOVQ    AX, R12
+	ANDQ    $0x07, R12
+	SHLQ    $0x02, AX
+	LEAQ    normTail<>+0(SB), R13
+	MOVQ    R12, R14
+	SHLQ    $0x02, R14
+	SUBQ    R14, R13
+	VMOVDQU 32(R13), Y1
+
+row1:
+	TESTQ R11, R11
+	JZ    rows2
+	XORQ  R13, R13
+
+column3:
+	LEAQ        32(R13), R14
+	CMPQ        R14, AX
+	JGT         tail4
+	VMOVUPS     (CX)(R13*1), Y2
+	VMOVUPS     (SI)(R13*1), Y4
+	VMOVUPS     (DX)(R13*1), Y3
+	VMOVUPS     (DI)(R13*1), Y5
+	VMOVUPS     (R8)(R13*1), Y6
+	VMOVUPS     (R9)(R13*1), Y7
+	VSUBPS      Y4, Y2, Y2
+	VMOVUPS     (R10)(R13*1), Y4
+	VFMADD231PS Y2, Y5, Y4
+	VCMPPS      $0x1e, Y0, Y4, Y4
+	VANDPS      Y4, Y3, Y3
+	VFMADD231PS Y2, Y6, Y7
+	VFMADD231PS Y3, Y5, Y7
+	VMOVNTPS    Y7, (BX)(R13*1)
+	ADDQ        $0x20, R13
+	JMP         column3
+
+tail4:
+	TESTQ       R12, R12
+	JZ          end5
+	VMASKMOVPS  (CX)(R13*1), Y1, Y2
+	VMASKMOVPS  (SI)(R13*1), Y1, Y4
+	VMASKMOVPS  (DX)(R13*1), Y1, Y3
+	VMASKMOVPS  (DI)(R13*1), Y1, Y5
+	VMASKMOVPS  (R8)(R13*1), Y1, Y6
+	VMASKMOVPS  (R9)(R13*1), Y1, Y7
+	VSUBPS      Y4, Y2, Y2
+	VMASKMOVPS  (R10)(R13*1), Y1, Y4
+	VFMADD231PS Y2, Y5, Y4
+	VCMPPS      $0x1e, Y0, Y4, Y4
+	VANDPS      Y4, Y3, Y3
+	VFMADD231PS Y2, Y6, Y7
+	VFMADD231PS Y3, Y5, Y7
+	VMASKMOVPS  Y7, Y1, (BX)(R13*1)
+
+end5:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	ADDQ AX, BX
+	DECQ R11
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normRowCentredReLUStreamAVX2(p *normArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·normRowCentredReLUStreamAVX2(SB), NOSPLIT, $0-8
+	MOVQ       p+0(FP), AX
+	MOVQ       (AX), CX
+	MOVQ       16(AX), DX
+	MOVQ       24(AX), BX
+	MOVQ       32(AX), SI
+	MOVQ       40(AX), DI
+	MOVQ       64(AX), R8
+	MOVQ       88(AX), R9
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ R9, X0, X0
+	VMOVSS     96(AX), X1
+	MOVQ       80(AX), R9
+	MOVQ       88(AX), AX
+	MOVQ       AX, R10
+	ANDQ       $0x07, R10
+	SHLQ       $0x02, AX
+	LEAQ       normTail<>+0(SB), R11
+	MOVQ       R10, R12
+	SHLQ       $0x02, R12
+	SUBQ       R12, R11
+	VMOVDQU    32(R11), Y2
+	VPXOR      Y3, Y3, Y3
+	MOVL       $0x3f800000, R11
+	VMOVD      R11, X4
+
+row1:
+	TESTQ R9, R9
+	JZ    rows2
+	VPXOR Y5, Y5, Y5
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	XORQ  R11, R11
+
+four3:
+	LEAQ    128(R11), R12
+	CMPQ    R12, AX
+	JGT     single4
+	VMOVUPS (CX)(R11*1), Y9
+	VADDPS  Y9, Y5, Y5
+	VMOVUPS 32(CX)(R11*1), Y9
+	VADDPS  Y9, Y6, Y6
+	VMOVUPS 64(CX)(R11*1), Y9
+	VADDPS  Y9, Y7, Y7
+	VMOVUPS 96(CX)(R11*1), Y9
+	VADDPS  Y9, Y8, Y8
+	MOVQ    R12, R11
+	JMP     four3
+
+single4:
+one5:
+	LEAQ    32(R11), R12
+	CMPQ    R12, AX
+	JGT     tail6
+	VMOVUPS (CX)(R11*1), Y9
+	VADDPS  Y9, Y5, Y5
+	MOVQ    R12, R11
+	JMP     one5
+
+tail6:
+	TESTQ      R10, R10
+	JZ         end7
+	VMASKMOVPS (CX)(R11*1), Y2, Y9
+	VADDPS     Y9, Y6, Y6
+
+end7:
+	VADDPS       Y6, Y5, Y5
+	VADDPS       Y8, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X6
+	VADDPS       X6, X5, X5
+	VPERMILPS    $0x4e, X5, X6
+	VADDPS       X6, X5, X5
+	VPERMILPS    $0xb1, X5, X6
+	VADDPS       X6, X5, X5
+	VDIVSS       X0, X5, X5
+	VBROADCASTSS X5, Y5
+	VMOVAPS      Y5, Y5
+	VMOVSS       X5, (BX)
+	ADDQ         $0x04, BX
+	VPXOR        Y6, Y6, Y6
+	VPXOR        Y7, Y7, Y7
+	VPXOR        Y8, Y8, Y8
+	VPXOR        Y9, Y9, Y9
+	XORQ         R11, R11
+
+four8:
+	LEAQ        128(R11), R12
+	CMPQ        R12, AX
+	JGT         single9
+	VMOVUPS     (CX)(R11*1), Y10
+	VSUBPS      Y5, Y10, Y10
+	VFMADD231PS Y10, Y10, Y6
+	VMOVUPS     32(CX)(R11*1), Y10
+	VSUBPS      Y5, Y10, Y10
+	VFMADD231PS Y10, Y10, Y7
+	VMOVUPS     64(CX)(R11*1), Y10
+	VSUBPS      Y5, Y10, Y10
+	VFMADD231PS Y10, Y10, Y8
+	VMOVUPS     96(CX)(R11*1), Y10
+	VSUBPS      Y5, Y10, Y10
+	VFMADD231PS Y10, Y10, Y9
+	MOVQ        R12, R11
+	JMP         four8
+
+single9:
+one10:
+	LEAQ        32(R11), R12
+	CMPQ        R12, AX
+	JGT         tail11
+	VMOVUPS     (CX)(R11*1), Y10
+	VSUBPS      Y5, Y10, Y10
+	VFMADD231PS Y10, Y10, Y6
+	MOVQ        R12, R11
+	JMP         one10
+
+tail11:
+	TESTQ       R10, R10
+	JZ          end12
+	VMASKMOVPS  (CX)(R11*1), Y2, Y10
+	VSUBPS      Y5, Y10, Y10
+	VANDPS      Y2, Y10, Y10
+	VFMADD231PS Y10, Y10, Y7
+
+end12:
+	VADDPS       Y7, Y6, Y6
+	VADDPS       Y9, Y8, Y8
+	VADDPS       Y8, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X7
+	VADDPS       X7, X6, X6
+	VPERMILPS    $0x4e, X6, X7
+	VADDPS       X7, X6, X6
+	VPERMILPS    $0xb1, X6, X7
+	VADDPS       X7, X6, X6
+	VDIVSS       X0, X6, X6
+	VBROADCASTSS X6, Y6
+	VADDSS       X1, X6, X6
+	VSQRTSS      X6, X6, X6
+	VDIVSS       X6, X4, X6
+	VMOVSS       X6, (R8)
+	ADDQ         $0x04, R8
+	VBROADCASTSS X6, Y6
+	XORQ         R11, R11
+
+column13:
+	LEAQ        32(R11), R12
+	CMPQ        R12, AX
+	JGT         tail14
+	VMOVUPS     (CX)(R11*1), Y7
+	VMOVUPS     (SI)(R11*1), Y8
+	VMOVUPS     (DI)(R11*1), Y9
+	VSUBPS      Y5, Y7, Y7
+	VMULPS      Y6, Y7, Y7
+	VFMADD213PS Y9, Y8, Y7
+	VMAXPS      Y7, Y3, Y7
+	VMOVNTPS    Y7, (DX)(R11*1)
+	ADDQ        $0x20, R11
+	JMP         column13
+
+tail14:
+	TESTQ       R10, R10
+	JZ          end15
+	VMASKMOVPS  (CX)(R11*1), Y2, Y7
+	VMASKMOVPS  (SI)(R11*1), Y2, Y8
+	VMASKMOVPS  (DI)(R11*1), Y2, Y9
+	VSUBPS      Y5, Y7, Y7
+	VMULPS      Y6, Y7, Y7
+	VFMADD213PS Y9, Y8, Y7
+	VMAXPS      Y7, Y3, Y7
+	VMASKMOVPS  Y7, Y2, (DX)(R11*1)
+
+end15:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	DECQ R9
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normRowBackCentredReLUStreamAVX2(p *normArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·normRowBackCentredReLUStreamAVX2(SB), NOSPLIT, $0-8
+	MOVQ       p+0(FP), AX
+	MOVQ       (AX), CX
+	MOVQ       8(AX), DX
+	MOVQ       16(AX), BX
+	MOVQ       24(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       48(AX), R9
+	MOVQ       64(AX), R10
+	MOVQ       72(AX), R11
+	MOVQ       88(AX), R12
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ R12, X0, X0
+	MOVQ       80(AX), R12
+	MOVQ       88(AX), AX
+	MOVQ       AX, R13
+	ANDQ       $0x07, R13
+	SHLQ       $0x02, AX
+	LEAQ       normTail<>+0(SB), R14
+	MOVQ       R13, R15
+	SHLQ       $0x02, R15
+	SUBQ       R15, R14
+	VMOVDQU    32(R14), Y1
+	VPXOR      Y2, Y2, Y2
+
+row1:
+	TESTQ        R12, R12
+	JZ           rows2
+	VBROADCASTSS (SI), Y3
+	ADDQ         $0x04, SI
+	VBROADCASTSS (R9), Y4
+	ADDQ         $0x04, R9
+	VPXOR        Y5, Y5, Y5
+	VPXOR        Y6, Y6, Y6
+	XORQ         R14, R14
+
+column3:
+	LEAQ        32(R14), R15
+	CMPQ        R15, AX
+	JGT         tail4
+	VMOVUPS     (CX)(R14*1), Y7
+	VMOVUPS     (DX)(R14*1), Y8
+	VMOVUPS     (DI)(R14*1), Y9
+	VSUBPS      Y3, Y7, Y7
+	VMULPS      Y4, Y7, Y7
+	VMOVUPS     (R8)(R14*1), Y10
+	VFMADD231PS Y7, Y9, Y10
+	VCMPPS      $0x1e, Y2, Y10, Y10
+	VANDPS      Y10, Y8, Y8
+	VMULPS      Y8, Y9, Y9
+	VADDPS      Y9, Y5, Y5
+	VFMADD231PS Y9, Y7, Y6
+	VMOVUPS     (R10)(R14*1), Y9
+	VMOVUPS     (R11)(R14*1), Y10
+	VADDPS      Y8, Y9, Y9
+	VFMADD231PS Y8, Y7, Y10
+	VMOVUPS     Y9, (R10)(R14*1)
+	VMOVUPS     Y10, (R11)(R14*1)
+	ADDQ        $0x20, R14
+	JMP         column3
+
+tail4:
+	TESTQ       R13, R13
+	JZ          end5
+	VMASKMOVPS  (CX)(R14*1), Y1, Y7
+	VMASKMOVPS  (DX)(R14*1), Y1, Y8
+	VMASKMOVPS  (DI)(R14*1), Y1, Y9
+	VSUBPS      Y3, Y7, Y7
+	VMULPS      Y4, Y7, Y7
+	VMASKMOVPS  (R8)(R14*1), Y1, Y10
+	VFMADD231PS Y7, Y9, Y10
+	VCMPPS      $0x1e, Y2, Y10, Y10
+	VANDPS      Y10, Y8, Y8
+	VMULPS      Y8, Y9, Y9
+	VANDPS      Y1, Y7, Y7
+	VADDPS      Y9, Y5, Y5
+	VFMADD231PS Y9, Y7, Y6
+	VMASKMOVPS  (R10)(R14*1), Y1, Y9
+	VMASKMOVPS  (R11)(R14*1), Y1, Y10
+	VADDPS      Y8, Y9, Y9
+	VFMADD231PS Y8, Y7, Y10
+	VMASKMOVPS  Y9, Y1, (R10)(R14*1)
+	VMASKMOVPS  Y10, Y1, (R11)(R14*1)
+
+end5:
+	VEXTRACTF128 $0x01, Y5, X7
+	VADDPS       X7, X5, X5
+	VPERMILPS    $0x4e, X5, X7
+	VADDPS       X7, X5, X5
+	VPERMILPS    $0xb1, X5, X7
+	VADDPS       X7, X5, X5
+	VDIVSS       X0, X5, X5
+	VBROADCASTSS X5, Y5
+	VEXTRACTF128 $0x01, Y6, X7
+	VADDPS       X7, X6, X6
+	VPERMILPS    $0x4e, X6, X7
+	VADDPS       X7, X6, X6
+	VPERMILPS    $0xb1, X6, X7
+	VADDPS       X7, X6, X6
+	VDIVSS       X0, X6, X6
+	VBROADCASTSS X6, Y6
+	XORQ         R14, R14
+
+column6:
+	LEAQ         32(R14), R15
+	CMPQ         R15, AX
+	JGT          tail7
+	VMOVUPS      (CX)(R14*1), Y7
+	VMOVUPS      (DX)(R14*1), Y8
+	VMOVUPS      (DI)(R14*1), Y9
+	VSUBPS       Y3, Y7, Y7
+	VMULPS       Y4, Y7, Y7
+	VMOVUPS      (R8)(R14*1), Y10
+	VFMADD231PS  Y7, Y9, Y10
+	VCMPPS       $0x1e, Y2, Y10, Y10
+	VANDPS       Y10, Y8, Y8
+	VMULPS       Y8, Y9, Y9
+	VSUBPS       Y5, Y9, Y9
+	VFNMADD231PS Y7, Y6, Y9
+	VMULPS       Y4, Y9, Y9
+	VMOVNTPS     Y9, (BX)(R14*1)
+	ADDQ         $0x20, R14
+	JMP          column6
+
+tail7:
+	TESTQ        R13, R13
+	JZ           end8
+	VMASKMOVPS   (CX)(R14*1), Y1, Y7
+	VMASKMOVPS   (DX)(R14*1), Y1, Y8
+	VMASKMOVPS   (DI)(R14*1), Y1, Y9
+	VSUBPS       Y3, Y7, Y7
+	VMULPS       Y4, Y7, Y7
+	VMASKMOVPS   (R8)(R14*1), Y1, Y3
+	VFMADD231PS  Y7, Y9, Y3
+	VCMPPS       $0x1e, Y2, Y3, Y3
+	VANDPS       Y3, Y8, Y8
+	VMULPS       Y8, Y9, Y9
+	VSUBPS       Y5, Y9, Y9
+	VFNMADD231PS Y7, Y6, Y9
+	VMULPS       Y4, Y9, Y9
+	VMASKMOVPS   Y9, Y1, (BX)(R14*1)
+
+end8:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	ADDQ AX, BX
+	DECQ R12
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normRowRMSReLUStreamAVX2(p *normArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·normRowRMSReLUStreamAVX2(SB), NOSPLIT, $0-8
+	MOVQ       p+0(FP), AX
+	MOVQ       (AX), CX
+	MOVQ       16(AX), DX
+	MOVQ       24(AX), BX
+	MOVQ       32(AX), BX
+	MOVQ       40(AX), SI
+	MOVQ       64(AX), DI
+	MOVQ       88(AX), R8
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ R8, X0, X0
+	VMOVSS     96(AX), X1
+	MOVQ       80(AX), R8
+	MOVQ       88(AX), AX
+	MOVQ       AX, R9
+	ANDQ       $0x07, R9
+	SHLQ       $0x02, AX
+	LEAQ       normTail<>+0(SB), R10
+	MOVQ       R9, R11
+	SHLQ       $0x02, R11
+	SUBQ       R11, R10
+	VMOVDQU    32(R10), Y2
+	VPXOR      Y3, Y3, Y3
+	MOVL       $0x3f800000, R10
+	VMOVD      R10, X4
+
+row1:
+	TESTQ R8, R8
+	JZ    rows2
+	VPXOR Y5, Y5, Y5
+	VPXOR Y5, Y5, Y5
+	VPXOR Y6, Y6, Y6
+	VPXOR Y7, Y7, Y7
+	VPXOR Y8, Y8, Y8
+	XORQ  R10, R10
+
+four3:
+	LEAQ        128(R10), R11
+	CMPQ        R11, AX
+	JGT         single4
+	VMOVUPS     (CX)(R10*1), Y9
+	VFMADD231PS Y9, Y9, Y5
+	VMOVUPS     32(CX)(R10*1), Y9
+	VFMADD231PS Y9, Y9, Y6
+	VMOVUPS     64(CX)(R10*1), Y9
+	VFMADD231PS Y9, Y9, Y7
+	VMOVUPS     96(CX)(R10*1), Y9
+	VFMADD231PS Y9, Y9, Y8
+	MOVQ        R11, R10
+	JMP         four3
+
+single4:
+one5:
+	LEAQ        32(R10), R11
+	CMPQ        R11, AX
+	JGT         tail6
+	VMOVUPS     (CX)(R10*1), Y9
+	VFMADD231PS Y9, Y9, Y5
+	MOVQ        R11, R10
+	JMP         one5
+
+tail6:
+	TESTQ       R9, R9
+	JZ          end7
+	VMASKMOVPS  (CX)(R10*1), Y2, Y9
+	VFMADD231PS Y9, Y9, Y6
+
+end7:
+	VADDPS       Y6, Y5, Y5
+	VADDPS       Y8, Y7, Y7
+	VADDPS       Y7, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X6
+	VADDPS       X6, X5, X5
+	VPERMILPS    $0x4e, X5, X6
+	VADDPS       X6, X5, X5
+	VPERMILPS    $0xb1, X5, X6
+	VADDPS       X6, X5, X5
+	VDIVSS       X0, X5, X5
+	VBROADCASTSS X5, Y5
+	VADDSS       X1, X5, X5
+	VSQRTSS      X5, X5, X5
+	VDIVSS       X5, X4, X5
+	VMOVSS       X5, (DI)
+	ADDQ         $0x04, DI
+	VBROADCASTSS X5, Y5
+	XORQ         R10, R10
+
+column8:
+	LEAQ        32(R10), R11
+	CMPQ        R11, AX
+	JGT         tail9
+	VMOVUPS     (CX)(R10*1), Y6
+	VMOVUPS     (BX)(R10*1), Y7
+	VMOVUPS     (SI)(R10*1), Y8
+	VMULPS      Y5, Y6, Y6
+	VFMADD213PS Y8, Y7, Y6
+	VMAXPS      Y6, Y3, Y6
+	VMOVNTPS    Y6, (DX)(R10*1)
+	ADDQ        $0x20, R10
+	JMP         column8
+
+tail9:
+	TESTQ       R9, R9
+	JZ          end10
+	VMASKMOVPS  (CX)(R10*1), Y2, Y6
+	VMASKMOVPS  (BX)(R10*1), Y2, Y7
+	VMASKMOVPS  (SI)(R10*1), Y2, Y8
+	VMULPS      Y5, Y6, Y6
+	VFMADD213PS Y8, Y7, Y6
+	VMAXPS      Y6, Y3, Y6
+	VMASKMOVPS  Y6, Y2, (DX)(R10*1)
+
+end10:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	DECQ R8
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normRowBackRMSReLUStreamAVX2(p *normArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·normRowBackRMSReLUStreamAVX2(SB), NOSPLIT, $0-8
+	MOVQ       p+0(FP), AX
+	MOVQ       (AX), CX
+	MOVQ       8(AX), DX
+	MOVQ       16(AX), BX
+	MOVQ       24(AX), SI
+	MOVQ       32(AX), SI
+	MOVQ       40(AX), DI
+	MOVQ       48(AX), R8
+	MOVQ       64(AX), R9
+	MOVQ       72(AX), R10
+	MOVQ       88(AX), R11
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ R11, X0, X0
+	MOVQ       80(AX), R11
+	MOVQ       88(AX), AX
+	MOVQ       AX, R12
+	ANDQ       $0x07, R12
+	SHLQ       $0x02, AX
+	LEAQ       normTail<>+0(SB), R13
+	MOVQ       R12, R14
+	SHLQ       $0x02, R14
+	SUBQ       R14, R13
+	VMOVDQU    32(R13), Y1
+	VPXOR      Y2, Y2, Y2
+
+row1:
+	TESTQ        R11, R11
+	JZ           rows2
+	VBROADCASTSS (R8), Y3
+	ADDQ         $0x04, R8
+	VPXOR        Y4, Y4, Y4
+	VPXOR        Y4, Y4, Y4
+	XORQ         R13, R13
+
+column3:
+	LEAQ        32(R13), R14
+	CMPQ        R14, AX
+	JGT         tail4
+	VMOVUPS     (CX)(R13*1), Y5
+	VMOVUPS     (DX)(R13*1), Y6
+	VMOVUPS     (SI)(R13*1), Y7
+	VMULPS      Y3, Y5, Y5
+	VMOVUPS     (DI)(R13*1), Y8
+	VFMADD231PS Y5, Y7, Y8
+	VCMPPS      $0x1e, Y2, Y8, Y8
+	VANDPS      Y8, Y6, Y6
+	VMULPS      Y6, Y7, Y7
+	VFMADD231PS Y7, Y5, Y4
+	VMOVUPS     (R9)(R13*1), Y7
+	VMOVUPS     (R10)(R13*1), Y8
+	VADDPS      Y6, Y7, Y7
+	VFMADD231PS Y6, Y5, Y8
+	VMOVUPS     Y7, (R9)(R13*1)
+	VMOVUPS     Y8, (R10)(R13*1)
+	ADDQ        $0x20, R13
+	JMP         column3
+
+tail4:
+	TESTQ       R12, R12
+	JZ          end5
+	VMASKMOVPS  (CX)(R13*1), Y1, Y5
+	VMASKMOVPS  (DX)(R13*1), Y1, Y6
+	VMASKMOVPS  (SI)(R13*1), Y1, Y7
+	VMULPS      Y3, Y5, Y5
+	VMASKMOVPS  (DI)(R13*1), Y1, Y8
+	VFMADD231PS Y5, Y7, Y8
+	VCMPPS      $0x1e, Y2, Y8, Y8
+	VANDPS      Y8, Y6, Y6
+	VMULPS      Y6, Y7, Y7
+	VANDPS      Y1, Y5, Y5
+	VFMADD231PS Y7, Y5, Y4
+	VMASKMOVPS  (R9)(R13*1), Y1, Y7
+	VMASKMOVPS  (R10)(R13*1), Y1, Y8
+	VADDPS      Y6, Y7, Y7
+	VFMADD231PS Y6, Y5, Y8
+	VMASKMOVPS  Y7, Y1, (R9)(R13*1)
+	VMASKMOVPS  Y8, Y1, (R10)(R13*1)
+
+end5:
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPS       X5, X4, X4
+	VPERMILPS    $0x4e, X4, X5
+	VADDPS       X5, X4, X4
+	VPERMILPS    $0xb1, X4, X5
+	VADDPS       X5, X4, X4
+	VDIVSS       X0, X4, X4
+	VBROADCASTSS X4, Y4
+	XORQ         R13, R13
+
+column6:
+	LEAQ         32(R13), R14
+	CMPQ         R14, AX
+	JGT          tail7
+	VMOVUPS      (CX)(R13*1), Y5
+	VMOVUPS      (DX)(R13*1), Y6
+	VMOVUPS      (SI)(R13*1), Y7
+	VMULPS       Y3, Y5, Y5
+	VMOVUPS      (DI)(R13*1), Y8
+	VFMADD231PS  Y5, Y7, Y8
+	VCMPPS       $0x1e, Y2, Y8, Y8
+	VANDPS       Y8, Y6, Y6
+	VMULPS       Y6, Y7, Y7
+	VFNMADD231PS Y5, Y4, Y7
+	VMULPS       Y3, Y7, Y7
+	VMOVNTPS     Y7, (BX)(R13*1)
+	ADDQ         $0x20, R13
+	JMP          column6
+
+tail7:
+	TESTQ        R12, R12
+	JZ           end8
+	VMASKMOVPS   (CX)(R13*1), Y1, Y5
+	VMASKMOVPS   (DX)(R13*1), Y1, Y6
+	VMASKMOVPS   (SI)(R13*1), Y1, Y7
+	VMULPS       Y3, Y5, Y5
+	VMASKMOVPS   (DI)(R13*1), Y1, Y8
+	VFMADD231PS  Y5, Y7, Y8
+	VCMPPS       $0x1e, Y2, Y8, Y8
+	VANDPS       Y8, Y6, Y6
+	VMULPS       Y6, Y7, Y7
+	VFNMADD231PS Y5, Y4, Y7
+	VMULPS       Y3, Y7, Y7
+	VMASKMOVPS   Y7, Y1, (BX)(R13*1)
+
+end8:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	ADDQ AX, BX
+	DECQ R11
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func normColumnSumsAVX512(p *normArgs)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·normColumnSumsAVX512(SB), NOSPLIT, $0-8
@@ -1820,85 +3224,37 @@ TEXT ·normColumnSumsAVX512(SB), NOSPLIT, $0-8
 	MOVQ  $0x000000000000ffff, DI
 	BZHIQ SI, DI, DI
 	KMOVW DI, K1
-	MOVQ  BX, DI
-	SHRQ  $0x02, DI
-	ANDQ  $0x03, BX
 
 row1:
-	TESTQ DI, DI
-	JZ    rows2
-	LEAQ  (CX)(AX*1), R8
-	LEAQ  (R8)(AX*1), R9
-	LEAQ  (R9)(AX*1), R10
-	XORQ  R11, R11
-
-column3:
-	LEAQ    64(R11), R12
-	CMPQ    R12, AX
-	JGT     tail4
-	VMOVUPS (CX)(R11*1), Z0
-	VMOVUPS (R8)(R11*1), Z1
-	VMOVUPS (R9)(R11*1), Z2
-	VMOVUPS (R10)(R11*1), Z3
-	VMOVUPS (DX)(R11*1), Z4
-	VADDPS  Z0, Z1, Z0
-	VADDPS  Z2, Z3, Z2
-	VADDPS  Z0, Z2, Z0
-	VADDPS  Z0, Z4, Z4
-	VMOVUPS Z4, (DX)(R11*1)
-	ADDQ    $0x40, R11
-	JMP     column3
-
-tail4:
-	TESTQ     SI, SI
-	JZ        end5
-	VMOVUPS.Z (CX)(R11*1), K1, Z0
-	VMOVUPS.Z (R8)(R11*1), K1, Z1
-	VMOVUPS.Z (R9)(R11*1), K1, Z2
-	VMOVUPS.Z (R10)(R11*1), K1, Z3
-	VMOVUPS.Z (DX)(R11*1), K1, Z4
-	VADDPS    Z0, Z1, Z0
-	VADDPS    Z2, Z3, Z2
-	VADDPS    Z0, Z2, Z0
-	VADDPS    Z0, Z4, Z4
-	VMOVUPS   Z4, K1, (DX)(R11*1)
-
-end5:
-	LEAQ (R10)(AX*1), CX
-	DECQ DI
-	JMP  row1
-
-rows2:
-row6:
 	TESTQ BX, BX
-	JZ    rows7
+	JZ    rows2
 	XORQ  DI, DI
 
-column8:
+column3:
 	LEAQ    64(DI), R8
 	CMPQ    R8, AX
-	JGT     tail9
+	JGT     tail4
 	VMOVUPS (CX)(DI*1), Z0
 	VMOVUPS (DX)(DI*1), Z1
 	VADDPS  Z0, Z1, Z1
 	VMOVUPS Z1, (DX)(DI*1)
 	ADDQ    $0x40, DI
-	JMP     column8
+	JMP     column3
 
-tail9:
+tail4:
 	TESTQ     SI, SI
-	JZ        end10
+	JZ        end5
 	VMOVUPS.Z (CX)(DI*1), K1, Z0
 	VMOVUPS.Z (DX)(DI*1), K1, Z1
 	VADDPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (DX)(DI*1)
 
-end10:
+end5:
 	ADDQ AX, CX
 	DECQ BX
-	JMP  row6
+	JMP  row1
 
-rows7:
+rows2:
 	VZEROUPPER
 	RET
 
@@ -2001,65 +3357,6 @@ rows7:
 	VZEROUPPER
 	RET
 
-// func normColumnAffineAVX512(p *normArgs)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·normColumnAffineAVX512(SB), NOSPLIT, $0-8
-	MOVQ   p+0(FP), AX
-	MOVQ   (AX), CX
-	MOVQ   16(AX), DX
-	MOVQ   24(AX), BX
-	MOVQ   32(AX), SI
-	MOVQ   40(AX), DI
-	MOVQ   80(AX), R8
-	MOVQ   88(AX), AX
-	MOVQ   AX, R9
-	ANDQ   $0x0f, R9
-	SHLQ   $0x02, AX
-	MOVQ   $0x000000000000ffff, R10
-	BZHIQ  R9, R10, R10
-	KMOVW  R10, K1
-	VPXORD Z0, Z0, Z0
-
-row1:
-	TESTQ R8, R8
-	JZ    rows2
-	XORQ  R10, R10
-
-column3:
-	LEAQ        64(R10), R11
-	CMPQ        R11, AX
-	JGT         tail4
-	VMOVUPS     (CX)(R10*1), Z0
-	VMOVUPS     (BX)(R10*1), Z1
-	VMOVUPS     (SI)(R10*1), Z2
-	VMOVUPS     (DI)(R10*1), Z3
-	VSUBPS      Z1, Z0, Z0
-	VFMADD213PS Z3, Z2, Z0
-	VMOVUPS     Z0, (DX)(R10*1)
-	ADDQ        $0x40, R10
-	JMP         column3
-
-tail4:
-	TESTQ       R9, R9
-	JZ          end5
-	VMOVUPS.Z   (CX)(R10*1), K1, Z0
-	VMOVUPS.Z   (BX)(R10*1), K1, Z1
-	VMOVUPS.Z   (SI)(R10*1), K1, Z2
-	VMOVUPS.Z   (DI)(R10*1), K1, Z3
-	VSUBPS      Z1, Z0, Z0
-	VFMADD213PS Z3, Z2, Z0
-	VMOVUPS     Z0, K1, (DX)(R10*1)
-
-end5:
-	ADDQ AX, CX
-	ADDQ AX, DX
-	DECQ R8
-	JMP  row1
-
-rows2:
-	VZEROUPPER
-	RET
-
 // func normColumnBackSumsAVX512(p *normArgs)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·normColumnBackSumsAVX512(SB), NOSPLIT, $0-8
@@ -2113,6 +3410,65 @@ tail4:
 	VFMADD231PS Z1, Z0, Z4
 	VMOVUPS     Z3, K1, (SI)(R10*1)
 	VMOVUPS     Z4, K1, (DI)(R10*1)
+
+end5:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	DECQ R8
+	JMP  row1
+
+rows2:
+	VZEROUPPER
+	RET
+
+// func normColumnAffineAVX512(p *normArgs)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·normColumnAffineAVX512(SB), NOSPLIT, $0-8
+	MOVQ   p+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   16(AX), DX
+	MOVQ   24(AX), BX
+	MOVQ   32(AX), SI
+	MOVQ   40(AX), DI
+	MOVQ   80(AX), R8
+	MOVQ   88(AX), AX
+	MOVQ   AX, R9
+	ANDQ   $0x0f, R9
+	SHLQ   $0x02, AX
+	MOVQ   $0x000000000000ffff, R10
+	BZHIQ  R9, R10, R10
+	KMOVW  R10, K1
+	VPXORD Z0, Z0, Z0
+
+row1:
+	TESTQ R8, R8
+	JZ    rows2
+	XORQ  R10, R10
+
+column3:
+	LEAQ        64(R10), R11
+	CMPQ        R11, AX
+	JGT         tail4
+	VMOVUPS     (CX)(R10*1), Z0
+	VMOVUPS     (BX)(R10*1), Z1
+	VMOVUPS     (SI)(R10*1), Z2
+	VMOVUPS     (DI)(R10*1), Z3
+	VSUBPS      Z1, Z0, Z0
+	VFMADD213PS Z3, Z2, Z0
+	VMOVUPS     Z0, (DX)(R10*1)
+	ADDQ        $0x40, R10
+	JMP         column3
+
+tail4:
+	TESTQ       R9, R9
+	JZ          end5
+	VMOVUPS.Z   (CX)(R10*1), K1, Z0
+	VMOVUPS.Z   (BX)(R10*1), K1, Z1
+	VMOVUPS.Z   (SI)(R10*1), K1, Z2
+	VMOVUPS.Z   (DI)(R10*1), K1, Z3
+	VSUBPS      Z1, Z0, Z0
+	VFMADD213PS Z3, Z2, Z0
+	VMOVUPS     Z0, K1, (DX)(R10*1)
 
 end5:
 	ADDQ AX, CX
@@ -2760,9 +4116,9 @@ rows2:
 	VZEROUPPER
 	RET
 
-// func normColumnAffineReLUAVX512(p *normArgs)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·normColumnAffineReLUAVX512(SB), NOSPLIT, $0-8
+// func normColumnAffineStreamAVX512(p *normArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·normColumnAffineStreamAVX512(SB), NOSPLIT, $0-8
 	MOVQ   p+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   16(AX), DX
@@ -2788,28 +4144,26 @@ column3:
 	LEAQ        64(R10), R11
 	CMPQ        R11, AX
 	JGT         tail4
-	VMOVUPS     (CX)(R10*1), Z1
-	VMOVUPS     (BX)(R10*1), Z2
-	VMOVUPS     (SI)(R10*1), Z3
-	VMOVUPS     (DI)(R10*1), Z4
-	VSUBPS      Z2, Z1, Z1
-	VFMADD213PS Z4, Z3, Z1
-	VMAXPS      Z1, Z0, Z1
-	VMOVUPS     Z1, (DX)(R10*1)
+	VMOVUPS     (CX)(R10*1), Z0
+	VMOVUPS     (BX)(R10*1), Z1
+	VMOVUPS     (SI)(R10*1), Z2
+	VMOVUPS     (DI)(R10*1), Z3
+	VSUBPS      Z1, Z0, Z0
+	VFMADD213PS Z3, Z2, Z0
+	VMOVNTPS    Z0, (DX)(R10*1)
 	ADDQ        $0x40, R10
 	JMP         column3
 
 tail4:
 	TESTQ       R9, R9
 	JZ          end5
-	VMOVUPS.Z   (CX)(R10*1), K1, Z1
-	VMOVUPS.Z   (BX)(R10*1), K1, Z2
-	VMOVUPS.Z   (SI)(R10*1), K1, Z3
-	VMOVUPS.Z   (DI)(R10*1), K1, Z4
-	VSUBPS      Z2, Z1, Z1
-	VFMADD213PS Z4, Z3, Z1
-	VMAXPS      Z1, Z0, Z1
-	VMOVUPS     Z1, K1, (DX)(R10*1)
+	VMOVUPS.Z   (CX)(R10*1), K1, Z0
+	VMOVUPS.Z   (BX)(R10*1), K1, Z1
+	VMOVUPS.Z   (SI)(R10*1), K1, Z2
+	VMOVUPS.Z   (DI)(R10*1), K1, Z3
+	VSUBPS      Z1, Z0, Z0
+	VFMADD213PS Z3, Z2, Z0
+	VMOVUPS     Z0, K1, (DX)(R10*1)
 
 end5:
 	ADDQ AX, CX
@@ -2818,6 +4172,648 @@ end5:
 	JMP  row1
 
 rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normColumnBackXStreamAVX512(p *normArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·normColumnBackXStreamAVX512(SB), NOSPLIT, $0-8
+	MOVQ  p+0(FP), AX
+	MOVQ  (AX), CX
+	MOVQ  8(AX), DX
+	MOVQ  16(AX), BX
+	MOVQ  24(AX), SI
+	MOVQ  32(AX), DI
+	MOVQ  48(AX), R8
+	MOVQ  56(AX), R9
+	MOVQ  80(AX), R10
+	MOVQ  88(AX), AX
+	MOVQ  AX, R11
+	ANDQ  $0x0f, R11
+	SHLQ  $0x02, AX
+	MOVQ  $0x000000000000ffff, R12
+	BZHIQ R11, R12, R12
+	KMOVW R12, K1
+
+row1:
+	TESTQ R10, R10
+	JZ    rows2
+	XORQ  R12, R12
+
+column3:
+	LEAQ        64(R12), R13
+	CMPQ        R13, AX
+	JGT         tail4
+	VMOVUPS     (CX)(R12*1), Z0
+	VMOVUPS     (SI)(R12*1), Z2
+	VMOVUPS     (DX)(R12*1), Z1
+	VMOVUPS     (DI)(R12*1), Z3
+	VMOVUPS     (R8)(R12*1), Z4
+	VMOVUPS     (R9)(R12*1), Z5
+	VSUBPS      Z2, Z0, Z0
+	VFMADD231PS Z0, Z4, Z5
+	VFMADD231PS Z1, Z3, Z5
+	VMOVNTPS    Z5, (BX)(R12*1)
+	ADDQ        $0x40, R12
+	JMP         column3
+
+tail4:
+	TESTQ       R11, R11
+	JZ          end5
+	VMOVUPS.Z   (CX)(R12*1), K1, Z0
+	VMOVUPS.Z   (SI)(R12*1), K1, Z2
+	VMOVUPS.Z   (DX)(R12*1), K1, Z1
+	VMOVUPS.Z   (DI)(R12*1), K1, Z3
+	VMOVUPS.Z   (R8)(R12*1), K1, Z4
+	VMOVUPS.Z   (R9)(R12*1), K1, Z5
+	VSUBPS      Z2, Z0, Z0
+	VFMADD231PS Z0, Z4, Z5
+	VFMADD231PS Z1, Z3, Z5
+	VMOVUPS     Z5, K1, (BX)(R12*1)
+
+end5:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	ADDQ AX, BX
+	DECQ R10
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normRowCentredStreamAVX512(p *normArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·normRowCentredStreamAVX512(SB), NOSPLIT, $0-8
+	MOVQ       p+0(FP), AX
+	MOVQ       (AX), CX
+	MOVQ       16(AX), DX
+	MOVQ       24(AX), BX
+	MOVQ       32(AX), SI
+	MOVQ       40(AX), DI
+	MOVQ       64(AX), R8
+	MOVQ       88(AX), R9
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ R9, X0, X0
+	VMOVSS     96(AX), X1
+	MOVQ       80(AX), R9
+	MOVQ       88(AX), AX
+	MOVQ       AX, R10
+	ANDQ       $0x0f, R10
+	SHLQ       $0x02, AX
+	MOVQ       $0x000000000000ffff, R11
+	BZHIQ      R10, R11, R11
+	KMOVW      R11, K1
+	VPXORD     Z2, Z2, Z2
+	MOVL       $0x3f800000, R11
+	VMOVD      R11, X2
+
+row1:
+	TESTQ  R9, R9
+	JZ     rows2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	XORQ   R11, R11
+
+four3:
+	LEAQ    256(R11), R12
+	CMPQ    R12, AX
+	JGT     single4
+	VMOVUPS (CX)(R11*1), Z3
+	VADDPS  Z3, Z4, Z4
+	VMOVUPS 64(CX)(R11*1), Z3
+	VADDPS  Z3, Z5, Z5
+	VMOVUPS 128(CX)(R11*1), Z3
+	VADDPS  Z3, Z6, Z6
+	VMOVUPS 192(CX)(R11*1), Z3
+	VADDPS  Z3, Z7, Z7
+	MOVQ    R12, R11
+	JMP     four3
+
+single4:
+one5:
+	LEAQ    64(R11), R12
+	CMPQ    R12, AX
+	JGT     tail6
+	VMOVUPS (CX)(R11*1), Z3
+	VADDPS  Z3, Z4, Z4
+	MOVQ    R12, R11
+	JMP     one5
+
+tail6:
+	TESTQ     R10, R10
+	JZ        end7
+	VMOVUPS.Z (CX)(R11*1), K1, Z3
+	VADDPS    Z3, Z5, Z5
+
+end7:
+	VADDPS        Z5, Z4, Z4
+	VADDPS        Z7, Z6, Z6
+	VADDPS        Z6, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y3
+	VADDPS        Y3, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X3
+	VADDPS        X3, X4, X4
+	VPERMILPS     $0x4e, X4, X3
+	VADDPS        X3, X4, X4
+	VPERMILPS     $0xb1, X4, X3
+	VADDPS        X3, X4, X4
+	VDIVSS        X0, X4, X4
+	VBROADCASTSS  X4, Z4
+	VMOVAPS       Z4, Z3
+	VMOVSS        X3, (BX)
+	ADDQ          $0x04, BX
+	VPXORD        Z8, Z8, Z8
+	VPXORD        Z9, Z9, Z9
+	VPXORD        Z10, Z10, Z10
+	VPXORD        Z11, Z11, Z11
+	XORQ          R11, R11
+
+four8:
+	LEAQ        256(R11), R12
+	CMPQ        R12, AX
+	JGT         single9
+	VMOVUPS     (CX)(R11*1), Z12
+	VSUBPS      Z3, Z12, Z12
+	VFMADD231PS Z12, Z12, Z8
+	VMOVUPS     64(CX)(R11*1), Z12
+	VSUBPS      Z3, Z12, Z12
+	VFMADD231PS Z12, Z12, Z9
+	VMOVUPS     128(CX)(R11*1), Z12
+	VSUBPS      Z3, Z12, Z12
+	VFMADD231PS Z12, Z12, Z10
+	VMOVUPS     192(CX)(R11*1), Z12
+	VSUBPS      Z3, Z12, Z12
+	VFMADD231PS Z12, Z12, Z11
+	MOVQ        R12, R11
+	JMP         four8
+
+single9:
+one10:
+	LEAQ        64(R11), R12
+	CMPQ        R12, AX
+	JGT         tail11
+	VMOVUPS     (CX)(R11*1), Z12
+	VSUBPS      Z3, Z12, Z12
+	VFMADD231PS Z12, Z12, Z8
+	MOVQ        R12, R11
+	JMP         one10
+
+tail11:
+	TESTQ       R10, R10
+	JZ          end12
+	VMOVUPS.Z   (CX)(R11*1), K1, Z12
+	VSUBPS      Z3, Z12, Z12
+	VMOVAPS.Z   Z12, K1, Z12
+	VFMADD231PS Z12, Z12, Z9
+
+end12:
+	VADDPS        Z9, Z8, Z8
+	VADDPS        Z11, Z10, Z10
+	VADDPS        Z10, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y12
+	VADDPS        Y12, Y8, Y8
+	VEXTRACTF128  $0x01, Y8, X12
+	VADDPS        X12, X8, X8
+	VPERMILPS     $0x4e, X8, X12
+	VADDPS        X12, X8, X8
+	VPERMILPS     $0xb1, X8, X12
+	VADDPS        X12, X8, X8
+	VDIVSS        X0, X8, X8
+	VBROADCASTSS  X8, Z8
+	VADDSS        X1, X8, X8
+	VSQRTSS       X8, X8, X8
+	VDIVSS        X8, X2, X8
+	VMOVSS        X8, (R8)
+	ADDQ          $0x04, R8
+	VBROADCASTSS  X8, Z8
+	XORQ          R11, R11
+
+column13:
+	LEAQ        64(R11), R12
+	CMPQ        R12, AX
+	JGT         tail14
+	VMOVUPS     (CX)(R11*1), Z12
+	VMOVUPS     (SI)(R11*1), Z13
+	VMOVUPS     (DI)(R11*1), Z14
+	VSUBPS      Z3, Z12, Z12
+	VMULPS      Z8, Z12, Z12
+	VFMADD213PS Z14, Z13, Z12
+	VMOVNTPS    Z12, (DX)(R11*1)
+	ADDQ        $0x40, R11
+	JMP         column13
+
+tail14:
+	TESTQ       R10, R10
+	JZ          end15
+	VMOVUPS.Z   (CX)(R11*1), K1, Z12
+	VMOVUPS.Z   (SI)(R11*1), K1, Z13
+	VMOVUPS.Z   (DI)(R11*1), K1, Z14
+	VSUBPS      Z3, Z12, Z12
+	VMULPS      Z8, Z12, Z12
+	VFMADD213PS Z14, Z13, Z12
+	VMOVUPS     Z12, K1, (DX)(R11*1)
+
+end15:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	DECQ R9
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normRowBackCentredStreamAVX512(p *normArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·normRowBackCentredStreamAVX512(SB), NOSPLIT, $0-8
+	MOVQ       p+0(FP), AX
+	MOVQ       (AX), CX
+	MOVQ       8(AX), DX
+	MOVQ       16(AX), BX
+	MOVQ       24(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       48(AX), R8
+	MOVQ       64(AX), R9
+	MOVQ       72(AX), R10
+	MOVQ       88(AX), R11
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ R11, X0, X0
+	MOVQ       80(AX), R11
+	MOVQ       88(AX), AX
+	MOVQ       AX, R12
+	ANDQ       $0x0f, R12
+	SHLQ       $0x02, AX
+	MOVQ       $0x000000000000ffff, R13
+	BZHIQ      R12, R13, R13
+	KMOVW      R13, K1
+	VPXORD     Z1, Z1, Z1
+
+row1:
+	TESTQ        R11, R11
+	JZ           rows2
+	VBROADCASTSS (SI), Z1
+	ADDQ         $0x04, SI
+	VBROADCASTSS (R8), Z4
+	ADDQ         $0x04, R8
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	XORQ         R13, R13
+
+column3:
+	LEAQ        64(R13), R14
+	CMPQ        R14, AX
+	JGT         tail4
+	VMOVUPS     (CX)(R13*1), Z5
+	VMOVUPS     (DX)(R13*1), Z6
+	VMOVUPS     (DI)(R13*1), Z7
+	VSUBPS      Z1, Z5, Z5
+	VMULPS      Z4, Z5, Z5
+	VMULPS      Z6, Z7, Z7
+	VADDPS      Z7, Z2, Z2
+	VFMADD231PS Z7, Z5, Z3
+	VMOVUPS     (R9)(R13*1), Z7
+	VMOVUPS     (R10)(R13*1), Z8
+	VADDPS      Z6, Z7, Z7
+	VFMADD231PS Z6, Z5, Z8
+	VMOVUPS     Z7, (R9)(R13*1)
+	VMOVUPS     Z8, (R10)(R13*1)
+	ADDQ        $0x40, R13
+	JMP         column3
+
+tail4:
+	TESTQ       R12, R12
+	JZ          end5
+	VMOVUPS.Z   (CX)(R13*1), K1, Z5
+	VMOVUPS.Z   (DX)(R13*1), K1, Z6
+	VMOVUPS.Z   (DI)(R13*1), K1, Z7
+	VSUBPS      Z1, Z5, Z5
+	VMULPS      Z4, Z5, Z5
+	VMULPS      Z6, Z7, Z7
+	VMOVAPS.Z   Z5, K1, Z5
+	VADDPS      Z7, Z2, Z2
+	VFMADD231PS Z7, Z5, Z3
+	VMOVUPS.Z   (R9)(R13*1), K1, Z7
+	VMOVUPS.Z   (R10)(R13*1), K1, Z8
+	VADDPS      Z6, Z7, Z7
+	VFMADD231PS Z6, Z5, Z8
+	VMOVUPS     Z7, K1, (R9)(R13*1)
+	VMOVUPS     Z8, K1, (R10)(R13*1)
+
+end5:
+	VEXTRACTF64X4 $0x01, Z2, Y5
+	VADDPS        Y5, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X5
+	VADDPS        X5, X2, X2
+	VPERMILPS     $0x4e, X2, X5
+	VADDPS        X5, X2, X2
+	VPERMILPS     $0xb1, X2, X5
+	VADDPS        X5, X2, X2
+	VDIVSS        X0, X2, X2
+	VBROADCASTSS  X2, Z2
+	VEXTRACTF64X4 $0x01, Z3, Y5
+	VADDPS        Y5, Y3, Y3
+	VEXTRACTF128  $0x01, Y3, X5
+	VADDPS        X5, X3, X3
+	VPERMILPS     $0x4e, X3, X5
+	VADDPS        X5, X3, X3
+	VPERMILPS     $0xb1, X3, X5
+	VADDPS        X5, X3, X3
+	VDIVSS        X0, X3, X3
+	VBROADCASTSS  X3, Z3
+	XORQ          R13, R13
+
+column6:
+	LEAQ         64(R13), R14
+	CMPQ         R14, AX
+	JGT          tail7
+	VMOVUPS      (CX)(R13*1), Z5
+	VMOVUPS      (DX)(R13*1), Z6
+	VMOVUPS      (DI)(R13*1), Z7
+	VSUBPS       Z1, Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMULPS       Z6, Z7, Z7
+	VSUBPS       Z2, Z7, Z7
+	VFNMADD231PS Z5, Z3, Z7
+	VMULPS       Z4, Z7, Z7
+	VMOVNTPS     Z7, (BX)(R13*1)
+	ADDQ         $0x40, R13
+	JMP          column6
+
+tail7:
+	TESTQ        R12, R12
+	JZ           end8
+	VMOVUPS.Z    (CX)(R13*1), K1, Z5
+	VMOVUPS.Z    (DX)(R13*1), K1, Z6
+	VMOVUPS.Z    (DI)(R13*1), K1, Z7
+	VSUBPS       Z1, Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VMULPS       Z6, Z7, Z7
+	VSUBPS       Z2, Z7, Z7
+	VFNMADD231PS Z5, Z3, Z7
+	VMULPS       Z4, Z7, Z7
+	VMOVUPS      Z7, K1, (BX)(R13*1)
+
+end8:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	ADDQ AX, BX
+	DECQ R11
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normRowRMSStreamAVX512(p *normArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·normRowRMSStreamAVX512(SB), NOSPLIT, $0-8
+	MOVQ       p+0(FP), AX
+	MOVQ       (AX), CX
+	MOVQ       16(AX), DX
+	MOVQ       24(AX), BX
+	MOVQ       32(AX), BX
+	MOVQ       40(AX), SI
+	MOVQ       64(AX), DI
+	MOVQ       88(AX), R8
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ R8, X0, X0
+	VMOVSS     96(AX), X1
+	MOVQ       80(AX), R8
+	MOVQ       88(AX), AX
+	MOVQ       AX, R9
+	ANDQ       $0x0f, R9
+	SHLQ       $0x02, AX
+	MOVQ       $0x000000000000ffff, R10
+	BZHIQ      R9, R10, R10
+	KMOVW      R10, K1
+	VPXORD     Z2, Z2, Z2
+	MOVL       $0x3f800000, R10
+	VMOVD      R10, X2
+
+row1:
+	TESTQ  R8, R8
+	JZ     rows2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	XORQ   R10, R10
+
+four3:
+	LEAQ        256(R10), R11
+	CMPQ        R11, AX
+	JGT         single4
+	VMOVUPS     (CX)(R10*1), Z8
+	VFMADD231PS Z8, Z8, Z4
+	VMOVUPS     64(CX)(R10*1), Z8
+	VFMADD231PS Z8, Z8, Z5
+	VMOVUPS     128(CX)(R10*1), Z8
+	VFMADD231PS Z8, Z8, Z6
+	VMOVUPS     192(CX)(R10*1), Z8
+	VFMADD231PS Z8, Z8, Z7
+	MOVQ        R11, R10
+	JMP         four3
+
+single4:
+one5:
+	LEAQ        64(R10), R11
+	CMPQ        R11, AX
+	JGT         tail6
+	VMOVUPS     (CX)(R10*1), Z8
+	VFMADD231PS Z8, Z8, Z4
+	MOVQ        R11, R10
+	JMP         one5
+
+tail6:
+	TESTQ       R9, R9
+	JZ          end7
+	VMOVUPS.Z   (CX)(R10*1), K1, Z8
+	VFMADD231PS Z8, Z8, Z5
+
+end7:
+	VADDPS        Z5, Z4, Z4
+	VADDPS        Z7, Z6, Z6
+	VADDPS        Z6, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X8
+	VADDPS        X8, X4, X4
+	VPERMILPS     $0x4e, X4, X8
+	VADDPS        X8, X4, X4
+	VPERMILPS     $0xb1, X4, X8
+	VADDPS        X8, X4, X4
+	VDIVSS        X0, X4, X4
+	VBROADCASTSS  X4, Z4
+	VADDSS        X1, X4, X4
+	VSQRTSS       X4, X4, X4
+	VDIVSS        X4, X2, X4
+	VMOVSS        X4, (DI)
+	ADDQ          $0x04, DI
+	VBROADCASTSS  X4, Z4
+	XORQ          R10, R10
+
+column8:
+	LEAQ        64(R10), R11
+	CMPQ        R11, AX
+	JGT         tail9
+	VMOVUPS     (CX)(R10*1), Z8
+	VMOVUPS     (BX)(R10*1), Z9
+	VMOVUPS     (SI)(R10*1), Z10
+	VMULPS      Z4, Z8, Z8
+	VFMADD213PS Z10, Z9, Z8
+	VMOVNTPS    Z8, (DX)(R10*1)
+	ADDQ        $0x40, R10
+	JMP         column8
+
+tail9:
+	TESTQ       R9, R9
+	JZ          end10
+	VMOVUPS.Z   (CX)(R10*1), K1, Z8
+	VMOVUPS.Z   (BX)(R10*1), K1, Z9
+	VMOVUPS.Z   (SI)(R10*1), K1, Z10
+	VMULPS      Z4, Z8, Z8
+	VFMADD213PS Z10, Z9, Z8
+	VMOVUPS     Z8, K1, (DX)(R10*1)
+
+end10:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	DECQ R8
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normRowBackRMSStreamAVX512(p *normArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·normRowBackRMSStreamAVX512(SB), NOSPLIT, $0-8
+	MOVQ       p+0(FP), AX
+	MOVQ       (AX), CX
+	MOVQ       8(AX), DX
+	MOVQ       16(AX), BX
+	MOVQ       24(AX), SI
+	MOVQ       32(AX), SI
+	MOVQ       48(AX), DI
+	MOVQ       64(AX), R8
+	MOVQ       72(AX), R9
+	MOVQ       88(AX), R10
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ R10, X0, X0
+	MOVQ       80(AX), R10
+	MOVQ       88(AX), AX
+	MOVQ       AX, R11
+	ANDQ       $0x0f, R11
+	SHLQ       $0x02, AX
+	MOVQ       $0x000000000000ffff, R12
+	BZHIQ      R11, R12, R12
+	KMOVW      R12, K1
+	VPXORD     Z1, Z1, Z1
+
+row1:
+	TESTQ        R10, R10
+	JZ           rows2
+	VBROADCASTSS (DI), Z1
+	ADDQ         $0x04, DI
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	XORQ         R12, R12
+
+column3:
+	LEAQ        64(R12), R13
+	CMPQ        R13, AX
+	JGT         tail4
+	VMOVUPS     (CX)(R12*1), Z4
+	VMOVUPS     (DX)(R12*1), Z5
+	VMOVUPS     (SI)(R12*1), Z6
+	VMULPS      Z1, Z4, Z4
+	VMULPS      Z5, Z6, Z6
+	VFMADD231PS Z6, Z4, Z3
+	VMOVUPS     (R8)(R12*1), Z6
+	VMOVUPS     (R9)(R12*1), Z7
+	VADDPS      Z5, Z6, Z6
+	VFMADD231PS Z5, Z4, Z7
+	VMOVUPS     Z6, (R8)(R12*1)
+	VMOVUPS     Z7, (R9)(R12*1)
+	ADDQ        $0x40, R12
+	JMP         column3
+
+tail4:
+	TESTQ       R11, R11
+	JZ          end5
+	VMOVUPS.Z   (CX)(R12*1), K1, Z4
+	VMOVUPS.Z   (DX)(R12*1), K1, Z5
+	VMOVUPS.Z   (SI)(R12*1), K1, Z6
+	VMULPS      Z1, Z4, Z4
+	VMULPS      Z5, Z6, Z6
+	VMOVAPS.Z   Z4, K1, Z4
+	VFMADD231PS Z6, Z4, Z3
+	VMOVUPS.Z   (R8)(R12*1), K1, Z6
+	VMOVUPS.Z   (R9)(R12*1), K1, Z7
+	VADDPS      Z5, Z6, Z6
+	VFMADD231PS Z5, Z4, Z7
+	VMOVUPS     Z6, K1, (R8)(R12*1)
+	VMOVUPS     Z7, K1, (R9)(R12*1)
+
+end5:
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y4, Y3, Y3
+	VEXTRACTF128  $0x01, Y3, X4
+	VADDPS        X4, X3, X3
+	VPERMILPS     $0x4e, X3, X4
+	VADDPS        X4, X3, X3
+	VPERMILPS     $0xb1, X3, X4
+	VADDPS        X4, X3, X3
+	VDIVSS        X0, X3, X3
+	VBROADCASTSS  X3, Z3
+	XORQ          R12, R12
+
+column6:
+	LEAQ         64(R12), R13
+	CMPQ         R13, AX
+	JGT          tail7
+	VMOVUPS      (CX)(R12*1), Z4
+	VMOVUPS      (DX)(R12*1), Z5
+	VMOVUPS      (SI)(R12*1), Z6
+	VMULPS       Z1, Z4, Z4
+	VMULPS       Z5, Z6, Z6
+	VFNMADD231PS Z4, Z3, Z6
+	VMULPS       Z1, Z6, Z6
+	VMOVNTPS     Z6, (BX)(R12*1)
+	ADDQ         $0x40, R12
+	JMP          column6
+
+tail7:
+	TESTQ        R11, R11
+	JZ           end8
+	VMOVUPS.Z    (CX)(R12*1), K1, Z4
+	VMOVUPS.Z    (DX)(R12*1), K1, Z5
+	VMOVUPS.Z    (SI)(R12*1), K1, Z6
+	VMULPS       Z1, Z4, Z4
+	VMULPS       Z5, Z6, Z6
+	VFNMADD231PS Z4, Z3, Z6
+	VMULPS       Z1, Z6, Z6
+	VMOVUPS      Z6, K1, (BX)(R12*1)
+
+end8:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	ADDQ AX, BX
+	DECQ R10
+	JMP  row1
+
+rows2:
+	SFENCE
 	VZEROUPPER
 	RET
 
@@ -2892,6 +4888,67 @@ end5:
 	ADDQ AX, CX
 	ADDQ AX, DX
 	DECQ R10
+	JMP  row1
+
+rows2:
+	VZEROUPPER
+	RET
+
+// func normColumnAffineReLUAVX512(p *normArgs)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·normColumnAffineReLUAVX512(SB), NOSPLIT, $0-8
+	MOVQ   p+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   16(AX), DX
+	MOVQ   24(AX), BX
+	MOVQ   32(AX), SI
+	MOVQ   40(AX), DI
+	MOVQ   80(AX), R8
+	MOVQ   88(AX), AX
+	MOVQ   AX, R9
+	ANDQ   $0x0f, R9
+	SHLQ   $0x02, AX
+	MOVQ   $0x000000000000ffff, R10
+	BZHIQ  R9, R10, R10
+	KMOVW  R10, K1
+	VPXORD Z0, Z0, Z0
+
+row1:
+	TESTQ R8, R8
+	JZ    rows2
+	XORQ  R10, R10
+
+column3:
+	LEAQ        64(R10), R11
+	CMPQ        R11, AX
+	JGT         tail4
+	VMOVUPS     (CX)(R10*1), Z1
+	VMOVUPS     (BX)(R10*1), Z2
+	VMOVUPS     (SI)(R10*1), Z3
+	VMOVUPS     (DI)(R10*1), Z4
+	VSUBPS      Z2, Z1, Z1
+	VFMADD213PS Z4, Z3, Z1
+	VMAXPS      Z1, Z0, Z1
+	VMOVUPS     Z1, (DX)(R10*1)
+	ADDQ        $0x40, R10
+	JMP         column3
+
+tail4:
+	TESTQ       R9, R9
+	JZ          end5
+	VMOVUPS.Z   (CX)(R10*1), K1, Z1
+	VMOVUPS.Z   (BX)(R10*1), K1, Z2
+	VMOVUPS.Z   (SI)(R10*1), K1, Z3
+	VMOVUPS.Z   (DI)(R10*1), K1, Z4
+	VSUBPS      Z2, Z1, Z1
+	VFMADD213PS Z4, Z3, Z1
+	VMAXPS      Z1, Z0, Z1
+	VMOVUPS     Z1, K1, (DX)(R10*1)
+
+end5:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	DECQ R8
 	JMP  row1
 
 rows2:
@@ -3579,5 +5636,756 @@ end8:
 	JMP  row1
 
 rows2:
+	VZEROUPPER
+	RET
+
+// func normColumnAffineReLUStreamAVX512(p *normArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·normColumnAffineReLUStreamAVX512(SB), NOSPLIT, $0-8
+	MOVQ   p+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   16(AX), DX
+	MOVQ   24(AX), BX
+	MOVQ   32(AX), SI
+	MOVQ   40(AX), DI
+	MOVQ   80(AX), R8
+	MOVQ   88(AX), AX
+	MOVQ   AX, R9
+	ANDQ   $0x0f, R9
+	SHLQ   $0x02, AX
+	MOVQ   $0x000000000000ffff, R10
+	BZHIQ  R9, R10, R10
+	KMOVW  R10, K1
+	VPXORD Z0, Z0, Z0
+
+row1:
+	TESTQ R8, R8
+	JZ    rows2
+	XORQ  R10, R10
+
+column3:
+	LEAQ        64(R10), R11
+	CMPQ        R11, AX
+	JGT         tail4
+	VMOVUPS     (CX)(R10*1), Z1
+	VMOVUPS     (BX)(R10*1), Z2
+	VMOVUPS     (SI)(R10*1), Z3
+	VMOVUPS     (DI)(R10*1), Z4
+	VSUBPS      Z2, Z1, Z1
+	VFMADD213PS Z4, Z3, Z1
+	VMAXPS      Z1, Z0, Z1
+	VMOVNTPS    Z1, (DX)(R10*1)
+	ADDQ        $0x40, R10
+	JMP         column3
+
+tail4:
+	TESTQ       R9, R9
+	JZ          end5
+	VMOVUPS.Z   (CX)(R10*1), K1, Z1
+	VMOVUPS.Z   (BX)(R10*1), K1, Z2
+	VMOVUPS.Z   (SI)(R10*1), K1, Z3
+	VMOVUPS.Z   (DI)(R10*1), K1, Z4
+	VSUBPS      Z2, Z1, Z1
+	VFMADD213PS Z4, Z3, Z1
+	VMAXPS      Z1, Z0, Z1
+	VMOVUPS     Z1, K1, (DX)(R10*1)
+
+end5:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	DECQ R8
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normColumnBackXReLUStreamAVX512(p *normArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·normColumnBackXReLUStreamAVX512(SB), NOSPLIT, $0-8
+	MOVQ   p+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   8(AX), DX
+	MOVQ   16(AX), BX
+	MOVQ   24(AX), SI
+	MOVQ   32(AX), DI
+	MOVQ   48(AX), R8
+	MOVQ   56(AX), R9
+	MOVQ   40(AX), R10
+	VPXORD Z0, Z0, Z0
+	MOVQ   80(AX), R11
+	MOVQ   88(AX), AX
+	MOVQ   AX, R12
+	ANDQ   $0x0f, R12
+	SHLQ   $0x02, AX
+	MOVQ   $0x000000000000ffff, R13
+	BZHIQ  R12, R13, R13
+	KMOVW  R13, K1
+
+row1:
+	TESTQ R11, R11
+	JZ    rows2
+	XORQ  R13, R13
+
+column3:
+	LEAQ        64(R13), R14
+	CMPQ        R14, AX
+	JGT         tail4
+	VMOVUPS     (CX)(R13*1), Z1
+	VMOVUPS     (SI)(R13*1), Z3
+	VMOVUPS     (DX)(R13*1), Z2
+	VMOVUPS     (DI)(R13*1), Z4
+	VMOVUPS     (R8)(R13*1), Z5
+	VMOVUPS     (R9)(R13*1), Z6
+	VSUBPS      Z3, Z1, Z1
+	VMOVUPS     (R10)(R13*1), Z3
+	VFMADD231PS Z1, Z4, Z3
+	VCMPPS      $0x1e, Z0, Z3, K2
+	VMOVAPS.Z   Z2, K2, Z2
+	VFMADD231PS Z1, Z5, Z6
+	VFMADD231PS Z2, Z4, Z6
+	VMOVNTPS    Z6, (BX)(R13*1)
+	ADDQ        $0x40, R13
+	JMP         column3
+
+tail4:
+	TESTQ       R12, R12
+	JZ          end5
+	VMOVUPS.Z   (CX)(R13*1), K1, Z1
+	VMOVUPS.Z   (SI)(R13*1), K1, Z3
+	VMOVUPS.Z   (DX)(R13*1), K1, Z2
+	VMOVUPS.Z   (DI)(R13*1), K1, Z4
+	VMOVUPS.Z   (R8)(R13*1), K1, Z5
+	VMOVUPS.Z   (R9)(R13*1), K1, Z6
+	VSUBPS      Z3, Z1, Z1
+	VMOVUPS.Z   (R10)(R13*1), K1, Z3
+	VFMADD231PS Z1, Z4, Z3
+	VCMPPS      $0x1e, Z0, Z3, K2
+	VMOVAPS.Z   Z2, K2, Z2
+	VFMADD231PS Z1, Z5, Z6
+	VFMADD231PS Z2, Z4, Z6
+	VMOVUPS     Z6, K1, (BX)(R13*1)
+
+end5:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	ADDQ AX, BX
+	DECQ R11
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normRowCentredReLUStreamAVX512(p *normArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·normRowCentredReLUStreamAVX512(SB), NOSPLIT, $0-8
+	MOVQ       p+0(FP), AX
+	MOVQ       (AX), CX
+	MOVQ       16(AX), DX
+	MOVQ       24(AX), BX
+	MOVQ       32(AX), SI
+	MOVQ       40(AX), DI
+	MOVQ       64(AX), R8
+	MOVQ       88(AX), R9
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ R9, X0, X0
+	VMOVSS     96(AX), X1
+	MOVQ       80(AX), R9
+	MOVQ       88(AX), AX
+	MOVQ       AX, R10
+	ANDQ       $0x0f, R10
+	SHLQ       $0x02, AX
+	MOVQ       $0x000000000000ffff, R11
+	BZHIQ      R10, R11, R11
+	KMOVW      R11, K1
+	VPXORD     Z2, Z2, Z2
+	MOVL       $0x3f800000, R11
+	VMOVD      R11, X3
+
+row1:
+	TESTQ  R9, R9
+	JZ     rows2
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	XORQ   R11, R11
+
+four3:
+	LEAQ    256(R11), R12
+	CMPQ    R12, AX
+	JGT     single4
+	VMOVUPS (CX)(R11*1), Z4
+	VADDPS  Z4, Z5, Z5
+	VMOVUPS 64(CX)(R11*1), Z4
+	VADDPS  Z4, Z6, Z6
+	VMOVUPS 128(CX)(R11*1), Z4
+	VADDPS  Z4, Z7, Z7
+	VMOVUPS 192(CX)(R11*1), Z4
+	VADDPS  Z4, Z8, Z8
+	MOVQ    R12, R11
+	JMP     four3
+
+single4:
+one5:
+	LEAQ    64(R11), R12
+	CMPQ    R12, AX
+	JGT     tail6
+	VMOVUPS (CX)(R11*1), Z4
+	VADDPS  Z4, Z5, Z5
+	MOVQ    R12, R11
+	JMP     one5
+
+tail6:
+	TESTQ     R10, R10
+	JZ        end7
+	VMOVUPS.Z (CX)(R11*1), K1, Z4
+	VADDPS    Z4, Z6, Z6
+
+end7:
+	VADDPS        Z6, Z5, Z5
+	VADDPS        Z8, Z7, Z7
+	VADDPS        Z7, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y4
+	VADDPS        Y4, Y5, Y5
+	VEXTRACTF128  $0x01, Y5, X4
+	VADDPS        X4, X5, X5
+	VPERMILPS     $0x4e, X5, X4
+	VADDPS        X4, X5, X5
+	VPERMILPS     $0xb1, X5, X4
+	VADDPS        X4, X5, X5
+	VDIVSS        X0, X5, X5
+	VBROADCASTSS  X5, Z5
+	VMOVAPS       Z5, Z4
+	VMOVSS        X4, (BX)
+	ADDQ          $0x04, BX
+	VPXORD        Z9, Z9, Z9
+	VPXORD        Z10, Z10, Z10
+	VPXORD        Z11, Z11, Z11
+	VPXORD        Z12, Z12, Z12
+	XORQ          R11, R11
+
+four8:
+	LEAQ        256(R11), R12
+	CMPQ        R12, AX
+	JGT         single9
+	VMOVUPS     (CX)(R11*1), Z13
+	VSUBPS      Z4, Z13, Z13
+	VFMADD231PS Z13, Z13, Z9
+	VMOVUPS     64(CX)(R11*1), Z13
+	VSUBPS      Z4, Z13, Z13
+	VFMADD231PS Z13, Z13, Z10
+	VMOVUPS     128(CX)(R11*1), Z13
+	VSUBPS      Z4, Z13, Z13
+	VFMADD231PS Z13, Z13, Z11
+	VMOVUPS     192(CX)(R11*1), Z13
+	VSUBPS      Z4, Z13, Z13
+	VFMADD231PS Z13, Z13, Z12
+	MOVQ        R12, R11
+	JMP         four8
+
+single9:
+one10:
+	LEAQ        64(R11), R12
+	CMPQ        R12, AX
+	JGT         tail11
+	VMOVUPS     (CX)(R11*1), Z13
+	VSUBPS      Z4, Z13, Z13
+	VFMADD231PS Z13, Z13, Z9
+	MOVQ        R12, R11
+	JMP         one10
+
+tail11:
+	TESTQ       R10, R10
+	JZ          end12
+	VMOVUPS.Z   (CX)(R11*1), K1, Z13
+	VSUBPS      Z4, Z13, Z13
+	VMOVAPS.Z   Z13, K1, Z13
+	VFMADD231PS Z13, Z13, Z10
+
+end12:
+	VADDPS        Z10, Z9, Z9
+	VADDPS        Z12, Z11, Z11
+	VADDPS        Z11, Z9, Z9
+	VEXTRACTF64X4 $0x01, Z9, Y13
+	VADDPS        Y13, Y9, Y9
+	VEXTRACTF128  $0x01, Y9, X13
+	VADDPS        X13, X9, X9
+	VPERMILPS     $0x4e, X9, X13
+	VADDPS        X13, X9, X9
+	VPERMILPS     $0xb1, X9, X13
+	VADDPS        X13, X9, X9
+	VDIVSS        X0, X9, X9
+	VBROADCASTSS  X9, Z9
+	VADDSS        X1, X9, X9
+	VSQRTSS       X9, X9, X9
+	VDIVSS        X9, X3, X9
+	VMOVSS        X9, (R8)
+	ADDQ          $0x04, R8
+	VBROADCASTSS  X9, Z9
+	XORQ          R11, R11
+
+column13:
+	LEAQ        64(R11), R12
+	CMPQ        R12, AX
+	JGT         tail14
+	VMOVUPS     (CX)(R11*1), Z13
+	VMOVUPS     (SI)(R11*1), Z14
+	VMOVUPS     (DI)(R11*1), Z15
+	VSUBPS      Z4, Z13, Z13
+	VMULPS      Z9, Z13, Z13
+	VFMADD213PS Z15, Z14, Z13
+	VMAXPS      Z13, Z2, Z13
+	VMOVNTPS    Z13, (DX)(R11*1)
+	ADDQ        $0x40, R11
+	JMP         column13
+
+tail14:
+	TESTQ       R10, R10
+	JZ          end15
+	VMOVUPS.Z   (CX)(R11*1), K1, Z13
+	VMOVUPS.Z   (SI)(R11*1), K1, Z14
+	VMOVUPS.Z   (DI)(R11*1), K1, Z15
+	VSUBPS      Z4, Z13, Z13
+	VMULPS      Z9, Z13, Z13
+	VFMADD213PS Z15, Z14, Z13
+	VMAXPS      Z13, Z2, Z13
+	VMOVUPS     Z13, K1, (DX)(R11*1)
+
+end15:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	DECQ R9
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normRowBackCentredReLUStreamAVX512(p *normArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·normRowBackCentredReLUStreamAVX512(SB), NOSPLIT, $0-8
+	MOVQ       p+0(FP), AX
+	MOVQ       (AX), CX
+	MOVQ       8(AX), DX
+	MOVQ       16(AX), BX
+	MOVQ       24(AX), SI
+	MOVQ       32(AX), DI
+	MOVQ       40(AX), R8
+	MOVQ       48(AX), R9
+	MOVQ       64(AX), R10
+	MOVQ       72(AX), R11
+	MOVQ       88(AX), R12
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ R12, X0, X0
+	MOVQ       80(AX), R12
+	MOVQ       88(AX), AX
+	MOVQ       AX, R13
+	ANDQ       $0x0f, R13
+	SHLQ       $0x02, AX
+	MOVQ       $0x000000000000ffff, R14
+	BZHIQ      R13, R14, R14
+	KMOVW      R14, K1
+	VPXORD     Z1, Z1, Z1
+
+row1:
+	TESTQ        R12, R12
+	JZ           rows2
+	VBROADCASTSS (SI), Z2
+	ADDQ         $0x04, SI
+	VBROADCASTSS (R9), Z3
+	ADDQ         $0x04, R9
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	XORQ         R14, R14
+
+column3:
+	LEAQ        64(R14), R15
+	CMPQ        R15, AX
+	JGT         tail4
+	VMOVUPS     (CX)(R14*1), Z6
+	VMOVUPS     (DX)(R14*1), Z7
+	VMOVUPS     (DI)(R14*1), Z8
+	VSUBPS      Z2, Z6, Z6
+	VMULPS      Z3, Z6, Z6
+	VMOVUPS     (R8)(R14*1), Z9
+	VFMADD231PS Z6, Z8, Z9
+	VCMPPS      $0x1e, Z1, Z9, K2
+	VMOVAPS.Z   Z7, K2, Z7
+	VMULPS      Z7, Z8, Z8
+	VADDPS      Z8, Z4, Z4
+	VFMADD231PS Z8, Z6, Z5
+	VMOVUPS     (R10)(R14*1), Z8
+	VMOVUPS     (R11)(R14*1), Z9
+	VADDPS      Z7, Z8, Z8
+	VFMADD231PS Z7, Z6, Z9
+	VMOVUPS     Z8, (R10)(R14*1)
+	VMOVUPS     Z9, (R11)(R14*1)
+	ADDQ        $0x40, R14
+	JMP         column3
+
+tail4:
+	TESTQ       R13, R13
+	JZ          end5
+	VMOVUPS.Z   (CX)(R14*1), K1, Z6
+	VMOVUPS.Z   (DX)(R14*1), K1, Z7
+	VMOVUPS.Z   (DI)(R14*1), K1, Z8
+	VSUBPS      Z2, Z6, Z6
+	VMULPS      Z3, Z6, Z6
+	VMOVUPS.Z   (R8)(R14*1), K1, Z9
+	VFMADD231PS Z6, Z8, Z9
+	VCMPPS      $0x1e, Z1, Z9, K2
+	VMOVAPS.Z   Z7, K2, Z7
+	VMULPS      Z7, Z8, Z8
+	VMOVAPS.Z   Z6, K1, Z6
+	VADDPS      Z8, Z4, Z4
+	VFMADD231PS Z8, Z6, Z5
+	VMOVUPS.Z   (R10)(R14*1), K1, Z8
+	VMOVUPS.Z   (R11)(R14*1), K1, Z9
+	VADDPS      Z7, Z8, Z8
+	VFMADD231PS Z7, Z6, Z9
+	VMOVUPS     Z8, K1, (R10)(R14*1)
+	VMOVUPS     Z9, K1, (R11)(R14*1)
+
+end5:
+	VEXTRACTF64X4 $0x01, Z4, Y6
+	VADDPS        Y6, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X6
+	VADDPS        X6, X4, X4
+	VPERMILPS     $0x4e, X4, X6
+	VADDPS        X6, X4, X4
+	VPERMILPS     $0xb1, X4, X6
+	VADDPS        X6, X4, X4
+	VDIVSS        X0, X4, X4
+	VBROADCASTSS  X4, Z4
+	VEXTRACTF64X4 $0x01, Z5, Y6
+	VADDPS        Y6, Y5, Y5
+	VEXTRACTF128  $0x01, Y5, X6
+	VADDPS        X6, X5, X5
+	VPERMILPS     $0x4e, X5, X6
+	VADDPS        X6, X5, X5
+	VPERMILPS     $0xb1, X5, X6
+	VADDPS        X6, X5, X5
+	VDIVSS        X0, X5, X5
+	VBROADCASTSS  X5, Z5
+	XORQ          R14, R14
+
+column6:
+	LEAQ         64(R14), R15
+	CMPQ         R15, AX
+	JGT          tail7
+	VMOVUPS      (CX)(R14*1), Z6
+	VMOVUPS      (DX)(R14*1), Z7
+	VMOVUPS      (DI)(R14*1), Z8
+	VSUBPS       Z2, Z6, Z6
+	VMULPS       Z3, Z6, Z6
+	VMOVUPS      (R8)(R14*1), Z9
+	VFMADD231PS  Z6, Z8, Z9
+	VCMPPS       $0x1e, Z1, Z9, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VMULPS       Z7, Z8, Z8
+	VSUBPS       Z4, Z8, Z8
+	VFNMADD231PS Z6, Z5, Z8
+	VMULPS       Z3, Z8, Z8
+	VMOVNTPS     Z8, (BX)(R14*1)
+	ADDQ         $0x40, R14
+	JMP          column6
+
+tail7:
+	TESTQ        R13, R13
+	JZ           end8
+	VMOVUPS.Z    (CX)(R14*1), K1, Z6
+	VMOVUPS.Z    (DX)(R14*1), K1, Z7
+	VMOVUPS.Z    (DI)(R14*1), K1, Z8
+	VSUBPS       Z2, Z6, Z6
+	VMULPS       Z3, Z6, Z6
+	VMOVUPS.Z    (R8)(R14*1), K1, Z2
+	VFMADD231PS  Z6, Z8, Z2
+	VCMPPS       $0x1e, Z1, Z2, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VMULPS       Z7, Z8, Z8
+	VSUBPS       Z4, Z8, Z8
+	VFNMADD231PS Z6, Z5, Z8
+	VMULPS       Z3, Z8, Z8
+	VMOVUPS      Z8, K1, (BX)(R14*1)
+
+end8:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	ADDQ AX, BX
+	DECQ R12
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normRowRMSReLUStreamAVX512(p *normArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·normRowRMSReLUStreamAVX512(SB), NOSPLIT, $0-8
+	MOVQ       p+0(FP), AX
+	MOVQ       (AX), CX
+	MOVQ       16(AX), DX
+	MOVQ       24(AX), BX
+	MOVQ       32(AX), BX
+	MOVQ       40(AX), SI
+	MOVQ       64(AX), DI
+	MOVQ       88(AX), R8
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ R8, X0, X0
+	VMOVSS     96(AX), X1
+	MOVQ       80(AX), R8
+	MOVQ       88(AX), AX
+	MOVQ       AX, R9
+	ANDQ       $0x0f, R9
+	SHLQ       $0x02, AX
+	MOVQ       $0x000000000000ffff, R10
+	BZHIQ      R9, R10, R10
+	KMOVW      R10, K1
+	VPXORD     Z2, Z2, Z2
+	MOVL       $0x3f800000, R10
+	VMOVD      R10, X3
+
+row1:
+	TESTQ  R8, R8
+	JZ     rows2
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	XORQ   R10, R10
+
+four3:
+	LEAQ        256(R10), R11
+	CMPQ        R11, AX
+	JGT         single4
+	VMOVUPS     (CX)(R10*1), Z9
+	VFMADD231PS Z9, Z9, Z5
+	VMOVUPS     64(CX)(R10*1), Z9
+	VFMADD231PS Z9, Z9, Z6
+	VMOVUPS     128(CX)(R10*1), Z9
+	VFMADD231PS Z9, Z9, Z7
+	VMOVUPS     192(CX)(R10*1), Z9
+	VFMADD231PS Z9, Z9, Z8
+	MOVQ        R11, R10
+	JMP         four3
+
+single4:
+one5:
+	LEAQ        64(R10), R11
+	CMPQ        R11, AX
+	JGT         tail6
+	VMOVUPS     (CX)(R10*1), Z9
+	VFMADD231PS Z9, Z9, Z5
+	MOVQ        R11, R10
+	JMP         one5
+
+tail6:
+	TESTQ       R9, R9
+	JZ          end7
+	VMOVUPS.Z   (CX)(R10*1), K1, Z9
+	VFMADD231PS Z9, Z9, Z6
+
+end7:
+	VADDPS        Z6, Z5, Z5
+	VADDPS        Z8, Z7, Z7
+	VADDPS        Z7, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y9
+	VADDPS        Y9, Y5, Y5
+	VEXTRACTF128  $0x01, Y5, X9
+	VADDPS        X9, X5, X5
+	VPERMILPS     $0x4e, X5, X9
+	VADDPS        X9, X5, X5
+	VPERMILPS     $0xb1, X5, X9
+	VADDPS        X9, X5, X5
+	VDIVSS        X0, X5, X5
+	VBROADCASTSS  X5, Z5
+	VADDSS        X1, X5, X5
+	VSQRTSS       X5, X5, X5
+	VDIVSS        X5, X3, X5
+	VMOVSS        X5, (DI)
+	ADDQ          $0x04, DI
+	VBROADCASTSS  X5, Z5
+	XORQ          R10, R10
+
+column8:
+	LEAQ        64(R10), R11
+	CMPQ        R11, AX
+	JGT         tail9
+	VMOVUPS     (CX)(R10*1), Z9
+	VMOVUPS     (BX)(R10*1), Z10
+	VMOVUPS     (SI)(R10*1), Z11
+	VMULPS      Z5, Z9, Z9
+	VFMADD213PS Z11, Z10, Z9
+	VMAXPS      Z9, Z2, Z9
+	VMOVNTPS    Z9, (DX)(R10*1)
+	ADDQ        $0x40, R10
+	JMP         column8
+
+tail9:
+	TESTQ       R9, R9
+	JZ          end10
+	VMOVUPS.Z   (CX)(R10*1), K1, Z9
+	VMOVUPS.Z   (BX)(R10*1), K1, Z10
+	VMOVUPS.Z   (SI)(R10*1), K1, Z11
+	VMULPS      Z5, Z9, Z9
+	VFMADD213PS Z11, Z10, Z9
+	VMAXPS      Z9, Z2, Z9
+	VMOVUPS     Z9, K1, (DX)(R10*1)
+
+end10:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	DECQ R8
+	JMP  row1
+
+rows2:
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func normRowBackRMSReLUStreamAVX512(p *normArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·normRowBackRMSReLUStreamAVX512(SB), NOSPLIT, $0-8
+	MOVQ       p+0(FP), AX
+	MOVQ       (AX), CX
+	MOVQ       8(AX), DX
+	MOVQ       16(AX), BX
+	MOVQ       24(AX), SI
+	MOVQ       32(AX), SI
+	MOVQ       40(AX), DI
+	MOVQ       48(AX), R8
+	MOVQ       64(AX), R9
+	MOVQ       72(AX), R10
+	MOVQ       88(AX), R11
+	VXORPS     X0, X0, X0
+	VCVTSI2SSQ R11, X0, X0
+	MOVQ       80(AX), R11
+	MOVQ       88(AX), AX
+	MOVQ       AX, R12
+	ANDQ       $0x0f, R12
+	SHLQ       $0x02, AX
+	MOVQ       $0x000000000000ffff, R13
+	BZHIQ      R12, R13, R13
+	KMOVW      R13, K1
+	VPXORD     Z1, Z1, Z1
+
+row1:
+	TESTQ        R11, R11
+	JZ           rows2
+	VBROADCASTSS (R8), Z2
+	ADDQ         $0x04, R8
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	XORQ         R13, R13
+
+column3:
+	LEAQ        64(R13), R14
+	CMPQ        R14, AX
+	JGT         tail4
+	VMOVUPS     (CX)(R13*1), Z5
+	VMOVUPS     (DX)(R13*1), Z6
+	VMOVUPS     (SI)(R13*1), Z7
+	VMULPS      Z2, Z5, Z5
+	VMOVUPS     (DI)(R13*1), Z8
+	VFMADD231PS Z5, Z7, Z8
+	VCMPPS      $0x1e, Z1, Z8, K2
+	VMOVAPS.Z   Z6, K2, Z6
+	VMULPS      Z6, Z7, Z7
+	VFMADD231PS Z7, Z5, Z4
+	VMOVUPS     (R9)(R13*1), Z7
+	VMOVUPS     (R10)(R13*1), Z8
+	VADDPS      Z6, Z7, Z7
+	VFMADD231PS Z6, Z5, Z8
+	VMOVUPS     Z7, (R9)(R13*1)
+	VMOVUPS     Z8, (R10)(R13*1)
+	ADDQ        $0x40, R13
+	JMP         column3
+
+tail4:
+	TESTQ       R12, R12
+	JZ          end5
+	VMOVUPS.Z   (CX)(R13*1), K1, Z5
+	VMOVUPS.Z   (DX)(R13*1), K1, Z6
+	VMOVUPS.Z   (SI)(R13*1), K1, Z7
+	VMULPS      Z2, Z5, Z5
+	VMOVUPS.Z   (DI)(R13*1), K1, Z8
+	VFMADD231PS Z5, Z7, Z8
+	VCMPPS      $0x1e, Z1, Z8, K2
+	VMOVAPS.Z   Z6, K2, Z6
+	VMULPS      Z6, Z7, Z7
+	VMOVAPS.Z   Z5, K1, Z5
+	VFMADD231PS Z7, Z5, Z4
+	VMOVUPS.Z   (R9)(R13*1), K1, Z7
+	VMOVUPS.Z   (R10)(R13*1), K1, Z8
+	VADDPS      Z6, Z7, Z7
+	VFMADD231PS Z6, Z5, Z8
+	VMOVUPS     Z7, K1, (R9)(R13*1)
+	VMOVUPS     Z8, K1, (R10)(R13*1)
+
+end5:
+	VEXTRACTF64X4 $0x01, Z4, Y5
+	VADDPS        Y5, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X5
+	VADDPS        X5, X4, X4
+	VPERMILPS     $0x4e, X4, X5
+	VADDPS        X5, X4, X4
+	VPERMILPS     $0xb1, X4, X5
+	VADDPS        X5, X4, X4
+	VDIVSS        X0, X4, X4
+	VBROADCASTSS  X4, Z4
+	XORQ          R13, R13
+
+column6:
+	LEAQ         64(R13), R14
+	CMPQ         R14, AX
+	JGT          tail7
+	VMOVUPS      (CX)(R13*1), Z5
+	VMOVUPS      (DX)(R13*1), Z6
+	VMOVUPS      (SI)(R13*1), Z7
+	VMULPS       Z2, Z5, Z5
+	VMOVUPS      (DI)(R13*1), Z8
+	VFMADD231PS  Z5, Z7, Z8
+	VCMPPS       $0x1e, Z1, Z8, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VMULPS       Z6, Z7, Z7
+	VFNMADD231PS Z5, Z4, Z7
+	VMULPS       Z2, Z7, Z7
+	VMOVNTPS     Z7, (BX)(R13*1)
+	ADDQ         $0x40, R13
+	JMP          column6
+
+tail7:
+	TESTQ        R12, R12
+	JZ           end8
+	VMOVUPS.Z    (CX)(R13*1), K1, Z5
+	VMOVUPS.Z    (DX)(R13*1), K1, Z6
+	VMOVUPS.Z    (SI)(R13*1), K1, Z7
+	VMULPS       Z2, Z5, Z5
+	VMOVUPS.Z    (DI)(R13*1), K1, Z8
+	VFMADD231PS  Z5, Z7, Z8
+	VCMPPS       $0x1e, Z1, Z8, K2
+	VMOVAPS.Z    Z6, K2, Z6
+	VMULPS       Z6, Z7, Z7
+	VFNMADD231PS Z5, Z4, Z7
+	VMULPS       Z2, Z7, Z7
+	VMOVUPS      Z7, K1, (BX)(R13*1)
+
+end8:
+	ADDQ AX, CX
+	ADDQ AX, DX
+	ADDQ AX, BX
+	DECQ R11
+	JMP  row1
+
+rows2:
+	SFENCE
 	VZEROUPPER
 	RET

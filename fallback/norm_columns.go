@@ -17,7 +17,7 @@ type columnNorm struct {
 	passes   normPasses
 	k        kernels.Norm
 	backward bool
-	act      int
+	relu     bool
 
 	samples, rows, c, sets int // rows of one sample; sets of statistics of one sample
 	fold, width            int // rows in a wide row, and its elements
@@ -27,6 +27,8 @@ type columnNorm struct {
 	o     normOperands
 	args  []normArgs // one a thread
 	phase normPhase
+	// stream: the result is written past the caches.
+	stream bool
 	// Parts of the workspace.
 	partial []float64 // [samples, blocks, 2, c]: of each block the channels' means and squared distances, or the two sums
 	channel []float64 // [samples, 2, c]: the same of each sample
@@ -47,7 +49,7 @@ const (
 )
 
 func newColumnNorm(d *Device, k kernels.Norm, backward bool) *columnNorm {
-	e := &columnNorm{pool: d.pool, passes: newNormPasses(d.level), k: k, backward: backward, act: relu(&k),
+	e := &columnNorm{pool: d.pool, passes: newNormPasses(d.level), k: k, backward: backward, relu: k.Act == kernels.ReLU,
 		samples: 1, rows: k.N * k.Spatial, c: k.C, sets: k.C}
 	if k.Kind == kernels.GroupNorm || k.Kind == kernels.InstanceNorm {
 		e.samples, e.rows = k.N, k.Spatial
@@ -98,6 +100,11 @@ func (e *columnNorm) Run(args []kernels.Arg, w kernels.Arg) error {
 	e.channel = carve[float64](&w, e.samples*2*e.c)
 	e.params = carve[float32](&w, e.samples*5*e.width)
 	e.scratch = carve[float32](&w, len(e.args)*4*e.width)
+	out := e.o.y
+	if e.backward {
+		out = e.o.dx
+	}
+	e.stream = e.rows%e.fold == 0 && streams(out, e.width)
 	switch {
 	case e.backward:
 		e.do(normBackPrepare)
@@ -138,8 +145,12 @@ func (e *columnNorm) part(i, worker int) {
 		e.backMerge(i)
 		return
 	}
-	for u := i * e.chunk; u < min((i+1)*e.chunk, e.samples*e.blocks); u++ {
+	all := e.samples * e.blocks
+	for u := i * e.chunk; u < min((i+1)*e.chunk, all); u++ {
 		sample, block := u/e.blocks, u%e.blocks
+		if e.phase == normApply || e.phase == normBackApply { // backwards: the blocks seen last may still be in cache
+			sample, block = (all-1-u)/e.blocks, (all-1-u)%e.blocks
+		}
 		switch e.phase {
 		case normStatistics:
 			e.statistics(sample, block, worker)
@@ -316,9 +327,9 @@ func (e *columnNorm) apply(sample, block, worker int) {
 	args, p := &e.args[worker], rowOf(e.params, sample, 5*e.width)
 	e.parameters(args, p)
 	if e.backward {
-		e.sweep(args, sample, block, e.passes.columnBackX[e.act])
+		e.sweep(args, sample, block, e.passes.columnBackX[normVariant(e.relu, e.stream)])
 	} else {
-		e.sweep(args, sample, block, e.passes.columnAffine[e.act])
+		e.sweep(args, sample, block, e.passes.columnAffine[normVariant(e.relu, e.stream)])
 	}
 }
 

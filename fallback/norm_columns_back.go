@@ -41,7 +41,7 @@ func (e *columnNorm) backSums(sample, block, worker int) {
 	clear(wide2)
 	e.parameters(a, rowOf(e.params, sample, 5*e.width))
 	a.sum1, a.sum2 = unsafe.SliceData(wide1), unsafe.SliceData(wide2)
-	e.sweep(a, sample, block, e.passes.columnBackSums[e.act])
+	e.sweep(a, sample, block, e.passes.columnBackSums[normVariant(e.relu, false)])
 	e.folded(a, wide1, sum)
 	for j, v := range sum {
 		out[j] = float64(v)

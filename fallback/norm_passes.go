@@ -14,23 +14,40 @@ type normArgs struct {
 	eps              float32
 }
 
-// normPasses are the passes of normalisations at one level; pairs are without and with a fused ReLU.
+// normPasses are the passes of normalisations at one level. Those that write a tensor come in variants, which normVariant indexes.
 type normPasses struct {
 	columnSums, columnSquares                              func(p *normArgs)
-	columnAffine, columnBackSums, columnBackX              [2]func(p *normArgs)
-	rowNormCentred, rowNormRMS, rowBackCentred, rowBackRMS [2]func(p *normArgs)
+	columnBackSums                                         [2]func(p *normArgs)
+	columnAffine, columnBackX                              [4]func(p *normArgs)
+	rowNormCentred, rowNormRMS, rowBackCentred, rowBackRMS [4]func(p *normArgs)
+}
+
+// normVariant is the index of a pass with a fused ReLU or not, whose result goes to memory past the caches or not.
+func normVariant(relu, stream bool) int {
+	v := 0
+	if relu {
+		v = 1
+	}
+	if stream {
+		v += 2
+	}
+	return v
 }
 
 func genericNormPasses() normPasses {
-	both := func(f func(p *normArgs, relu bool)) [2]func(p *normArgs) {
+	sums := func(f func(p *normArgs, relu bool)) [2]func(p *normArgs) {
 		return [2]func(p *normArgs){func(p *normArgs) { f(p, false) }, func(p *normArgs) { f(p, true) }}
 	}
-	centred := func(f func(p *normArgs, relu, centred bool), c bool) [2]func(p *normArgs) {
+	both := func(f func(p *normArgs, relu bool)) [4]func(p *normArgs) {
+		v := sums(f)
+		return [4]func(p *normArgs){v[0], v[1], v[0], v[1]}
+	}
+	centred := func(f func(p *normArgs, relu, centred bool), c bool) [4]func(p *normArgs) {
 		return both(func(p *normArgs, relu bool) { f(p, relu, c) })
 	}
 	return normPasses{
-		columnSums: normColumnSums, columnSquares: normColumnSquares,
-		columnAffine: both(normColumnAffine), columnBackSums: both(normColumnBackSums), columnBackX: both(normColumnBackX),
+		columnSums: normColumnSums, columnSquares: normColumnSquares, columnBackSums: sums(normColumnBackSums),
+		columnAffine: both(normColumnAffine), columnBackX: both(normColumnBackX),
 		rowNormCentred: centred(normRow, true), rowNormRMS: centred(normRow, false),
 		rowBackCentred: centred(normRowBack, true), rowBackRMS: centred(normRowBack, false),
 	}

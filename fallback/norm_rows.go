@@ -9,31 +9,31 @@ import (
 // rowNorm is a normalisation of each row by itself: layer and RMS norm. A row stays in cache from its statistics to its result.
 type rowNorm struct {
 	pool     *pool
-	pass     func(p *normArgs)
+	passes   [4]func(p *normArgs)
 	k        kernels.Norm
 	backward bool
-	sums     func(p *normArgs) // of columns
 
 	rows, blockRows, blocks int
 	ones, zeros             []float32 // stand for an absent scale and bias
 
 	o       normOperands
 	args    []normArgs // one a thread
+	stream  bool       // the result is written past the caches
 	partial []float32  // workspace, backward: [blocks, 2, C], each block's dbias and dscale
 }
 
 func newRowNorm(d *Device, k kernels.Norm, backward bool) *rowNorm {
-	passes, act := newNormPasses(d.level), relu(&k)
-	e := &rowNorm{pool: d.pool, k: k, backward: backward, sums: passes.columnSums, rows: k.N * k.Spatial, args: make([]normArgs, d.pool.threads)}
+	passes := newNormPasses(d.level)
+	e := &rowNorm{pool: d.pool, k: k, backward: backward, rows: k.N * k.Spatial, args: make([]normArgs, d.pool.threads)}
 	switch {
 	case backward && k.Kind == kernels.RMSNorm:
-		e.pass = passes.rowBackRMS[act]
+		e.passes = passes.rowBackRMS
 	case backward:
-		e.pass = passes.rowBackCentred[act]
+		e.passes = passes.rowBackCentred
 	case k.Kind == kernels.RMSNorm:
-		e.pass = passes.rowNormRMS[act]
+		e.passes = passes.rowNormRMS
 	default:
-		e.pass = passes.rowNormCentred[act]
+		e.passes = passes.rowNormCentred
 	}
 	e.blockRows = max(normBlockBytes/(4*k.C), 1)
 	if backward {
@@ -60,6 +60,11 @@ func (e *rowNorm) Run(args []kernels.Arg, w kernels.Arg) error {
 		e.partial = carve[float32](&w, e.blocks*2*e.k.C)
 		clear(e.partial)
 	}
+	out := e.o.y
+	if e.backward {
+		out = e.o.dx
+	}
+	e.stream = streams(out, e.k.C)
 	e.pool.inParts(e.blocks, 4*e.rows*e.k.C, e)
 	if e.backward {
 		e.parameterGradients()
@@ -89,7 +94,7 @@ func (e *rowNorm) part(block, worker int) {
 	} else {
 		a.out, a.sum1 = unsafe.SliceData(e.o.y[lo*e.k.C:]), invstd
 	}
-	e.pass(a)
+	e.passes[normVariant(e.k.Act == kernels.ReLU, e.stream)](a)
 }
 
 // parameterGradients adds up the blocks' sums, in their order.

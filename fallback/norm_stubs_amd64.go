@@ -14,17 +14,17 @@ func normColumnSumsAVX2(p *normArgs)
 //go:noescape
 func normColumnSquaresAVX2(p *normArgs)
 
+// normColumnBackSumsAVX2 is for r, j: sum1[j] += g; sum2[j] += g·h, with h = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0).
+//
+//go:noescape
+func normColumnBackSumsAVX2(p *normArgs)
+
 // normColumnAffineAVX2 is for r, j: out[r][j] = act((x[r][j] - mean[j])·a[j] + b[j]).
 //
 //go:noescape
 func normColumnAffineAVX2(p *normArgs)
 
-// normColumnBackSumsAVX2 is for r, j: sum1[j] += g; sum2[j] += g·d, with d = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where d·a[j] + b[j] > 0).
-//
-//go:noescape
-func normColumnBackSumsAVX2(p *normArgs)
-
-// normColumnBackXAVX2 is for r, j: out[r][j] = a[j]·g + c[j]·d + e[j], with d = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where d·a[j] + b[j] > 0).
+// normColumnBackXAVX2 is for r, j: out[r][j] = a[j]·g + c[j]·h + d[j], with h = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0).
 //
 //go:noescape
 func normColumnBackXAVX2(p *normArgs)
@@ -49,17 +49,47 @@ func normRowRMSAVX2(p *normArgs)
 //go:noescape
 func normRowBackRMSAVX2(p *normArgs)
 
+// normColumnAffineStreamAVX2 is for r, j: out[r][j] = act((x[r][j] - mean[j])·a[j] + b[j]).
+//
+//go:noescape
+func normColumnAffineStreamAVX2(p *normArgs)
+
+// normColumnBackXStreamAVX2 is for r, j: out[r][j] = a[j]·g + c[j]·h + d[j], with h = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0).
+//
+//go:noescape
+func normColumnBackXStreamAVX2(p *normArgs)
+
+// normRowCentredStreamAVX2 is for each row r: mean[r] = Σ_j x[r][j]/cols, sum1[r] = 1/sqrt(Σ_j (x[r][j] - mean[r])²/cols + eps), out[r][j] = act((x[r][j] - mean[r])·sum1[r]·a[j] + b[j]).
+//
+//go:noescape
+func normRowCentredStreamAVX2(p *normArgs)
+
+// normRowBackCentredStreamAVX2 is for each row r, with h = (x[r][j] - mean[r])·c[r] (mean 0 for RMS), g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0): sum1[j] += g, sum2[j] += g·h, out[r][j] = c[r]·(a[j]·g - Σ_j a[j]·g/cols - h·Σ_j a[j]·g·h/cols), without the first sum for RMS.
+//
+//go:noescape
+func normRowBackCentredStreamAVX2(p *normArgs)
+
+// normRowRMSStreamAVX2 is for each row r: sum1[r] = 1/sqrt(Σ_j x[r][j]²/cols + eps), out[r][j] = act((x[r][j] - mean[r])·sum1[r]·a[j] + b[j]).
+//
+//go:noescape
+func normRowRMSStreamAVX2(p *normArgs)
+
+// normRowBackRMSStreamAVX2 is for each row r, with h = (x[r][j] - mean[r])·c[r] (mean 0 for RMS), g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0): sum1[j] += g, sum2[j] += g·h, out[r][j] = c[r]·(a[j]·g - Σ_j a[j]·g/cols - h·Σ_j a[j]·g·h/cols), without the first sum for RMS.
+//
+//go:noescape
+func normRowBackRMSStreamAVX2(p *normArgs)
+
+// normColumnBackSumsReLUAVX2 is for r, j: sum1[j] += g; sum2[j] += g·h, with h = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0).
+//
+//go:noescape
+func normColumnBackSumsReLUAVX2(p *normArgs)
+
 // normColumnAffineReLUAVX2 is for r, j: out[r][j] = act((x[r][j] - mean[j])·a[j] + b[j]).
 //
 //go:noescape
 func normColumnAffineReLUAVX2(p *normArgs)
 
-// normColumnBackSumsReLUAVX2 is for r, j: sum1[j] += g; sum2[j] += g·d, with d = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where d·a[j] + b[j] > 0).
-//
-//go:noescape
-func normColumnBackSumsReLUAVX2(p *normArgs)
-
-// normColumnBackXReLUAVX2 is for r, j: out[r][j] = a[j]·g + c[j]·d + e[j], with d = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where d·a[j] + b[j] > 0).
+// normColumnBackXReLUAVX2 is for r, j: out[r][j] = a[j]·g + c[j]·h + d[j], with h = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0).
 //
 //go:noescape
 func normColumnBackXReLUAVX2(p *normArgs)
@@ -84,6 +114,36 @@ func normRowRMSReLUAVX2(p *normArgs)
 //go:noescape
 func normRowBackRMSReLUAVX2(p *normArgs)
 
+// normColumnAffineReLUStreamAVX2 is for r, j: out[r][j] = act((x[r][j] - mean[j])·a[j] + b[j]).
+//
+//go:noescape
+func normColumnAffineReLUStreamAVX2(p *normArgs)
+
+// normColumnBackXReLUStreamAVX2 is for r, j: out[r][j] = a[j]·g + c[j]·h + d[j], with h = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0).
+//
+//go:noescape
+func normColumnBackXReLUStreamAVX2(p *normArgs)
+
+// normRowCentredReLUStreamAVX2 is for each row r: mean[r] = Σ_j x[r][j]/cols, sum1[r] = 1/sqrt(Σ_j (x[r][j] - mean[r])²/cols + eps), out[r][j] = act((x[r][j] - mean[r])·sum1[r]·a[j] + b[j]).
+//
+//go:noescape
+func normRowCentredReLUStreamAVX2(p *normArgs)
+
+// normRowBackCentredReLUStreamAVX2 is for each row r, with h = (x[r][j] - mean[r])·c[r] (mean 0 for RMS), g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0): sum1[j] += g, sum2[j] += g·h, out[r][j] = c[r]·(a[j]·g - Σ_j a[j]·g/cols - h·Σ_j a[j]·g·h/cols), without the first sum for RMS.
+//
+//go:noescape
+func normRowBackCentredReLUStreamAVX2(p *normArgs)
+
+// normRowRMSReLUStreamAVX2 is for each row r: sum1[r] = 1/sqrt(Σ_j x[r][j]²/cols + eps), out[r][j] = act((x[r][j] - mean[r])·sum1[r]·a[j] + b[j]).
+//
+//go:noescape
+func normRowRMSReLUStreamAVX2(p *normArgs)
+
+// normRowBackRMSReLUStreamAVX2 is for each row r, with h = (x[r][j] - mean[r])·c[r] (mean 0 for RMS), g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0): sum1[j] += g, sum2[j] += g·h, out[r][j] = c[r]·(a[j]·g - Σ_j a[j]·g/cols - h·Σ_j a[j]·g·h/cols), without the first sum for RMS.
+//
+//go:noescape
+func normRowBackRMSReLUStreamAVX2(p *normArgs)
+
 // normColumnSumsAVX512 is for r, j: sum1[j] += x[r][j].
 //
 //go:noescape
@@ -94,17 +154,17 @@ func normColumnSumsAVX512(p *normArgs)
 //go:noescape
 func normColumnSquaresAVX512(p *normArgs)
 
+// normColumnBackSumsAVX512 is for r, j: sum1[j] += g; sum2[j] += g·h, with h = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0).
+//
+//go:noescape
+func normColumnBackSumsAVX512(p *normArgs)
+
 // normColumnAffineAVX512 is for r, j: out[r][j] = act((x[r][j] - mean[j])·a[j] + b[j]).
 //
 //go:noescape
 func normColumnAffineAVX512(p *normArgs)
 
-// normColumnBackSumsAVX512 is for r, j: sum1[j] += g; sum2[j] += g·d, with d = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where d·a[j] + b[j] > 0).
-//
-//go:noescape
-func normColumnBackSumsAVX512(p *normArgs)
-
-// normColumnBackXAVX512 is for r, j: out[r][j] = a[j]·g + c[j]·d + e[j], with d = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where d·a[j] + b[j] > 0).
+// normColumnBackXAVX512 is for r, j: out[r][j] = a[j]·g + c[j]·h + d[j], with h = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0).
 //
 //go:noescape
 func normColumnBackXAVX512(p *normArgs)
@@ -129,17 +189,47 @@ func normRowRMSAVX512(p *normArgs)
 //go:noescape
 func normRowBackRMSAVX512(p *normArgs)
 
+// normColumnAffineStreamAVX512 is for r, j: out[r][j] = act((x[r][j] - mean[j])·a[j] + b[j]).
+//
+//go:noescape
+func normColumnAffineStreamAVX512(p *normArgs)
+
+// normColumnBackXStreamAVX512 is for r, j: out[r][j] = a[j]·g + c[j]·h + d[j], with h = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0).
+//
+//go:noescape
+func normColumnBackXStreamAVX512(p *normArgs)
+
+// normRowCentredStreamAVX512 is for each row r: mean[r] = Σ_j x[r][j]/cols, sum1[r] = 1/sqrt(Σ_j (x[r][j] - mean[r])²/cols + eps), out[r][j] = act((x[r][j] - mean[r])·sum1[r]·a[j] + b[j]).
+//
+//go:noescape
+func normRowCentredStreamAVX512(p *normArgs)
+
+// normRowBackCentredStreamAVX512 is for each row r, with h = (x[r][j] - mean[r])·c[r] (mean 0 for RMS), g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0): sum1[j] += g, sum2[j] += g·h, out[r][j] = c[r]·(a[j]·g - Σ_j a[j]·g/cols - h·Σ_j a[j]·g·h/cols), without the first sum for RMS.
+//
+//go:noescape
+func normRowBackCentredStreamAVX512(p *normArgs)
+
+// normRowRMSStreamAVX512 is for each row r: sum1[r] = 1/sqrt(Σ_j x[r][j]²/cols + eps), out[r][j] = act((x[r][j] - mean[r])·sum1[r]·a[j] + b[j]).
+//
+//go:noescape
+func normRowRMSStreamAVX512(p *normArgs)
+
+// normRowBackRMSStreamAVX512 is for each row r, with h = (x[r][j] - mean[r])·c[r] (mean 0 for RMS), g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0): sum1[j] += g, sum2[j] += g·h, out[r][j] = c[r]·(a[j]·g - Σ_j a[j]·g/cols - h·Σ_j a[j]·g·h/cols), without the first sum for RMS.
+//
+//go:noescape
+func normRowBackRMSStreamAVX512(p *normArgs)
+
+// normColumnBackSumsReLUAVX512 is for r, j: sum1[j] += g; sum2[j] += g·h, with h = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0).
+//
+//go:noescape
+func normColumnBackSumsReLUAVX512(p *normArgs)
+
 // normColumnAffineReLUAVX512 is for r, j: out[r][j] = act((x[r][j] - mean[j])·a[j] + b[j]).
 //
 //go:noescape
 func normColumnAffineReLUAVX512(p *normArgs)
 
-// normColumnBackSumsReLUAVX512 is for r, j: sum1[j] += g; sum2[j] += g·d, with d = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where d·a[j] + b[j] > 0).
-//
-//go:noescape
-func normColumnBackSumsReLUAVX512(p *normArgs)
-
-// normColumnBackXReLUAVX512 is for r, j: out[r][j] = a[j]·g + c[j]·d + e[j], with d = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where d·a[j] + b[j] > 0).
+// normColumnBackXReLUAVX512 is for r, j: out[r][j] = a[j]·g + c[j]·h + d[j], with h = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0).
 //
 //go:noescape
 func normColumnBackXReLUAVX512(p *normArgs)
@@ -163,3 +253,33 @@ func normRowRMSReLUAVX512(p *normArgs)
 //
 //go:noescape
 func normRowBackRMSReLUAVX512(p *normArgs)
+
+// normColumnAffineReLUStreamAVX512 is for r, j: out[r][j] = act((x[r][j] - mean[j])·a[j] + b[j]).
+//
+//go:noescape
+func normColumnAffineReLUStreamAVX512(p *normArgs)
+
+// normColumnBackXReLUStreamAVX512 is for r, j: out[r][j] = a[j]·g + c[j]·h + d[j], with h = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0).
+//
+//go:noescape
+func normColumnBackXReLUStreamAVX512(p *normArgs)
+
+// normRowCentredReLUStreamAVX512 is for each row r: mean[r] = Σ_j x[r][j]/cols, sum1[r] = 1/sqrt(Σ_j (x[r][j] - mean[r])²/cols + eps), out[r][j] = act((x[r][j] - mean[r])·sum1[r]·a[j] + b[j]).
+//
+//go:noescape
+func normRowCentredReLUStreamAVX512(p *normArgs)
+
+// normRowBackCentredReLUStreamAVX512 is for each row r, with h = (x[r][j] - mean[r])·c[r] (mean 0 for RMS), g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0): sum1[j] += g, sum2[j] += g·h, out[r][j] = c[r]·(a[j]·g - Σ_j a[j]·g/cols - h·Σ_j a[j]·g·h/cols), without the first sum for RMS.
+//
+//go:noescape
+func normRowBackCentredReLUStreamAVX512(p *normArgs)
+
+// normRowRMSReLUStreamAVX512 is for each row r: sum1[r] = 1/sqrt(Σ_j x[r][j]²/cols + eps), out[r][j] = act((x[r][j] - mean[r])·sum1[r]·a[j] + b[j]).
+//
+//go:noescape
+func normRowRMSReLUStreamAVX512(p *normArgs)
+
+// normRowBackRMSReLUStreamAVX512 is for each row r, with h = (x[r][j] - mean[r])·c[r] (mean 0 for RMS), g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0): sum1[j] += g, sum2[j] += g·h, out[r][j] = c[r]·(a[j]·g - Σ_j a[j]·g/cols - h·Σ_j a[j]·g·h/cols), without the first sum for RMS.
+//
+//go:noescape
+func normRowBackRMSReLUStreamAVX512(p *normArgs)

@@ -20,6 +20,8 @@ type isa struct {
 	mask  reg.VecVirtual
 	kmask reg.OpmaskVirtual
 	label int
+	// stream makes results bypass the caches; they must then be aligned to a vector, and rows be whole vectors.
+	stream bool
 }
 
 func isas() []*isa {
@@ -77,7 +79,10 @@ func field(p reg.Register, i int) reg.GPVirtual {
 }
 
 // end closes a function.
-func end() {
+func (s *isa) end() {
+	if s.stream {
+		SFENCE()
+	}
 	VZEROUPPER()
 	RET()
 }
@@ -124,6 +129,15 @@ func (s *isa) store(v reg.VecVirtual, m Mem, tail bool) {
 	default:
 		VMASKMOVPS(v, s.mask, m)
 	}
+}
+
+// result writes a part of the function's result.
+func (s *isa) result(v reg.VecVirtual, m Mem, tail bool) {
+	if s.stream && !tail {
+		VMOVNTPS(v, m)
+		return
+	}
+	s.store(v, m, tail)
 }
 
 // sumLanes adds all lanes of v into lane 0.

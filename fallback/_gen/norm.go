@@ -31,20 +31,28 @@ func norm() {
 		columnSums(s, table)
 		columnSquares(s, table)
 		for _, relu := range []bool{false, true} {
-			columnAffine(s, table, relu)
+			s.stream = false
 			columnBackSums(s, table, relu)
-			columnBackX(s, table, relu)
-			for _, centred := range []bool{true, false} {
-				rowNorm(s, table, relu, centred)
-				rowBack(s, table, relu, centred)
+			for _, stream := range []bool{false, true} {
+				s.stream = stream
+				columnAffine(s, table, relu)
+				columnBackX(s, table, relu)
+				for _, centred := range []bool{true, false} {
+					rowNorm(s, table, relu, centred)
+					rowBack(s, table, relu, centred)
+				}
 			}
 		}
 	}
 }
 
-func variant(name string, relu bool) string {
+// variant ends a function's name with what is fused into it and how it stores.
+func (s *isa) variant(name string, relu bool) string {
 	if relu {
-		return name + "ReLU"
+		name += "ReLU"
+	}
+	if s.stream {
+		name += "Stream"
 	}
 	return name
 }
@@ -64,30 +72,6 @@ func columnSums(s *isa, table Mem) {
 	p := s.function("normColumnSums", "normArgs", "is for r, j: sum1[j] += x[r][j].")
 	x, sum, rows := field(p, normX), field(p, normSum1), field(p, normRows)
 	size, rem := s.extent(p, normCols, table)
-	four := GP64()
-	MOVQ(rows, four)
-	SHRQ(Imm(2), four)
-	ANDQ(Imm(3), rows)
-	x1, x2, x3 := GP64(), GP64(), GP64()
-	s.rows(four, func() {
-		LEAQ(at(x, size), x1)
-		LEAQ(at(x1, size), x2)
-		LEAQ(at(x2, size), x3)
-		s.columns(size, rem, func(j reg.GPVirtual, tail bool) {
-			v := s.vecs(4)
-			acc := s.vec()
-			for i, base := range []reg.Register{x, x1, x2, x3} {
-				s.load(at(base, j), v[i], tail)
-			}
-			s.load(at(sum, j), acc, tail)
-			VADDPS(v[0], v[1], v[0])
-			VADDPS(v[2], v[3], v[2])
-			VADDPS(v[0], v[2], v[0])
-			VADDPS(v[0], acc, acc)
-			s.store(acc, at(sum, j), tail)
-		})
-		LEAQ(at(x3, size), x)
-	})
 	s.rows(rows, func() {
 		s.columns(size, rem, func(j reg.GPVirtual, tail bool) {
 			v, acc := s.vec(), s.vec()
@@ -98,7 +82,7 @@ func columnSums(s *isa, table Mem) {
 		})
 		ADDQ(size, x)
 	})
-	end()
+	s.end()
 }
 
 func columnSquares(s *isa, table Mem) {
@@ -139,11 +123,11 @@ func columnSquares(s *isa, table Mem) {
 		})
 		ADDQ(size, x)
 	})
-	end()
+	s.end()
 }
 
 func columnAffine(s *isa, table Mem, relu bool) {
-	p := s.function(variant("normColumnAffine", relu), "normArgs", "is for r, j: out[r][j] = act((x[r][j] - mean[j])·a[j] + b[j]).")
+	p := s.function(s.variant("normColumnAffine", relu), "normArgs", "is for r, j: out[r][j] = act((x[r][j] - mean[j])·a[j] + b[j]).")
 	x, out := field(p, normX), field(p, normOut)
 	mean, a, b, rows := field(p, normMean), field(p, normA), field(p, normB), field(p, normRows)
 	size, rem := s.extent(p, normCols, table)
@@ -161,12 +145,12 @@ func columnAffine(s *isa, table Mem, relu bool) {
 			if relu {
 				VMAXPS(v, floor, v) // the second source, v, where it is NaN
 			}
-			s.store(v, at(out, j), tail)
+			s.result(v, at(out, j), tail)
 		})
 		ADDQ(size, x)
 		ADDQ(size, out)
 	})
-	end()
+	s.end()
 }
 
 // masked clears the lanes of g where z > 0 does not hold.
@@ -182,8 +166,8 @@ func (s *isa) masked(z, nought, g reg.VecVirtual) {
 }
 
 func columnBackSums(s *isa, table Mem, relu bool) {
-	p := s.function(variant("normColumnBackSums", relu), "normArgs",
-		"is for r, j: sum1[j] += g; sum2[j] += g·d, with d = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where d·a[j] + b[j] > 0).")
+	p := s.function(s.variant("normColumnBackSums", relu), "normArgs",
+		"is for r, j: sum1[j] += g; sum2[j] += g·h, with h = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0).")
 	x, dy, mean := field(p, normX), field(p, normDY), field(p, normMean)
 	var a, b reg.GPVirtual
 	nought := s.vec()
@@ -217,12 +201,12 @@ func columnBackSums(s *isa, table Mem, relu bool) {
 		ADDQ(size, x)
 		ADDQ(size, dy)
 	})
-	end()
+	s.end()
 }
 
 func columnBackX(s *isa, table Mem, relu bool) {
-	p := s.function(variant("normColumnBackX", relu), "normArgs",
-		"is for r, j: out[r][j] = a[j]·g + c[j]·d + e[j], with d = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where d·a[j] + b[j] > 0).")
+	p := s.function(s.variant("normColumnBackX", relu), "normArgs",
+		"is for r, j: out[r][j] = a[j]·g + c[j]·h + d[j], with h = x[r][j] - mean[j] and g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0).")
 	x, dy, out, mean := field(p, normX), field(p, normDY), field(p, normOut), field(p, normMean)
 	a, c, e := field(p, normA), field(p, normC), field(p, normD)
 	var b reg.GPVirtual
@@ -251,13 +235,13 @@ func columnBackX(s *isa, table Mem, relu bool) {
 			}
 			VFMADD231PS(d, kd, ke)
 			VFMADD231PS(g, k, ke)
-			s.store(ke, at(out, j), tail)
+			s.result(ke, at(out, j), tail)
 		})
 		ADDQ(size, x)
 		ADDQ(size, dy)
 		ADDQ(size, out)
 	})
-	end()
+	s.end()
 }
 
 // keep clears the lanes beyond a row's end, which a subtraction may have filled.
@@ -331,7 +315,7 @@ func rowNorm(s *isa, table Mem, relu, centred bool) {
 	if !centred {
 		name, doc = "normRowRMS", "is for each row r: sum1[r] = 1/sqrt(Σ_j x[r][j]²/cols + eps), "
 	}
-	p := s.function(variant(name, relu), "normArgs", doc+"out[r][j] = act((x[r][j] - mean[r])·sum1[r]·a[j] + b[j]).")
+	p := s.function(s.variant(name, relu), "normArgs", doc+"out[r][j] = act((x[r][j] - mean[r])·sum1[r]·a[j] + b[j]).")
 	x, out, mean, a, b, invstd := field(p, normX), field(p, normOut), field(p, normMean), field(p, normA), field(p, normB), field(p, normSum1)
 	n := length(p, s)
 	eps := s.vec()
@@ -393,12 +377,12 @@ func rowNorm(s *isa, table Mem, relu, centred bool) {
 			if relu {
 				VMAXPS(v, nought, v)
 			}
-			s.store(v, at(out, j), tail)
+			s.result(v, at(out, j), tail)
 		})
 		ADDQ(size, x)
 		ADDQ(size, out)
 	})
-	end()
+	s.end()
 }
 
 func rowBack(s *isa, table Mem, relu, centred bool) {
@@ -406,7 +390,7 @@ func rowBack(s *isa, table Mem, relu, centred bool) {
 	if !centred {
 		name = "normRowBackRMS"
 	}
-	p := s.function(variant(name, relu), "normArgs", "is for each row r, with h = (x[r][j] - mean[r])·c[r] (mean 0 for RMS), g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0): "+
+	p := s.function(s.variant(name, relu), "normArgs", "is for each row r, with h = (x[r][j] - mean[r])·c[r] (mean 0 for RMS), g = dy[r][j] (for ReLU where h·a[j] + b[j] > 0): "+
 		"sum1[j] += g, sum2[j] += g·h, out[r][j] = c[r]·(a[j]·g - Σ_j a[j]·g/cols - h·Σ_j a[j]·g·h/cols), without the first sum for RMS.")
 	x, dy, out, mean, a := field(p, normX), field(p, normDY), field(p, normOut), field(p, normMean), field(p, normA)
 	var b reg.GPVirtual
@@ -475,11 +459,11 @@ func rowBack(s *isa, table Mem, relu, centred bool) {
 			}
 			VFNMADD231PS(h, t2, ag)
 			VMULPS(inv, ag, ag)
-			s.store(ag, at(out, j), tail)
+			s.result(ag, at(out, j), tail)
 		})
 		ADDQ(size, x)
 		ADDQ(size, dy)
 		ADDQ(size, out)
 	})
-	end()
+	s.end()
 }
