@@ -355,3 +355,24 @@ func join(path, key string) string {
 	}
 	return path + "." + key
 }
+
+// Plain is the value as any, []any and map[string]any, for comparing files.
+func (v Value) Plain() any {
+	switch {
+	case v.Mapping():
+		m := map[string]any{}
+		for _, e := range v.Entries() {
+			m[e.Key] = e.Value.Plain()
+		}
+		return m
+	case v.Sequence():
+		l := []any{}
+		for _, i := range v.Items() {
+			l = append(l, i.Plain())
+		}
+		return l
+	case v.node == nil:
+		return nil
+	}
+	return v.node.Value
+}
