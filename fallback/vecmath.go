@@ -38,7 +38,9 @@ type vecmath[T real] struct {
 	binary  [numOps][4]binaryFn[T]  // by scalars; [scalarA|scalarB] is nil
 	ternary [numOps][8]ternaryFn[T] // by scalars; nil where the scalars must be repeated into a vector first
 
-	reluGrad binaryFn[T] // a > 0 ? b : 0
+	reluGrad   binaryFn[T] // a > 0 ? b : 0
+	fill       unaryFn[T]  // the single element of a
+	streamCopy unaryFn[T]  // a copy whose result is not wanted in the caches
 
 	rowSum, rowSumAbs, rowSumSq, rowProd, rowMax, rowMin rowFn[T] // of at most rowBlock elements
 
@@ -92,7 +94,7 @@ func (v *vecmath[T]) apply2(op kernels.EltOp, dst, a, b []T) {
 func (v *vecmath[T]) apply2s(op kernels.EltOp, dst, a []T, s T) {
 	if len(dst) > 0 {
 		_ = a[len(dst)-1]
-		v.binary[op][scalarB](&dst[0], &a[0], &s, len(dst))
+		v.binary[op][scalarB](&dst[0], &a[0], noescape(&s), len(dst))
 	}
 }
 
@@ -108,7 +110,7 @@ func (v *vecmath[T]) mulAdd(dst, a, b, c []T) {
 func (v *vecmath[T]) axpy(dst, a []T, s T, c []T) {
 	if len(dst) > 0 {
 		_, _ = a[len(dst)-1], c[len(dst)-1]
-		v.ternary[kernels.FMA][scalarB](&dst[0], &a[0], &s, &c[0], len(dst))
+		v.ternary[kernels.FMA][scalarB](&dst[0], &a[0], noescape(&s), &c[0], len(dst))
 	}
 }
 
@@ -116,7 +118,7 @@ func (v *vecmath[T]) axpy(dst, a []T, s T, c []T) {
 func (v *vecmath[T]) scaleShift(dst, a []T, s, t T) {
 	if len(dst) > 0 {
 		_ = a[len(dst)-1]
-		v.ternary[kernels.FMA][scalarB|scalarC](&dst[0], &a[0], &s, &t, len(dst))
+		v.ternary[kernels.FMA][scalarB|scalarC](&dst[0], &a[0], noescape(&s), noescape(&t), len(dst))
 	}
 }
 
@@ -189,6 +191,12 @@ func source[T any](p *T, i int, scalar bool) T {
 	return *(*T)(unsafe.Add(unsafe.Pointer(p), uintptr(i)*unsafe.Sizeof(*p)))
 }
 
+// noescape hides a pointer from escape analysis: the routines keep none.
+func noescape[T any](p *T) *T {
+	x := uintptr(unsafe.Pointer(p))
+	return *(**T)(unsafe.Pointer(&x))
+}
+
 // genericVecmath is the portable table.
 func genericVecmath[T real]() *vecmath[T] {
 	v := &vecmath[T]{}
@@ -217,6 +225,13 @@ func genericVecmath[T real]() *vecmath[T] {
 			}
 		}
 	}
+	v.fill = func(dst, a *T, n int) {
+		x := *a
+		for i := range n {
+			vector(dst, n)[i] = x
+		}
+	}
+	v.streamCopy = v.unary[kernels.Copy]
 	v.genericRows()
 	return v
 }

@@ -15,12 +15,15 @@ import (
 
 // families maps a name to the builder of its kernels; generate.sh runs them all.
 var families = map[string]func(){
-	"gemm":   gemm,
-	"pause":  pause,
-	"stream": stream,
-	"norm":   norm,
-	"peak":   peak,
-	"conv":   conv,
+	"vecarith": vecarith,
+	"vecmath":  vecmath,
+	"vecrow":   vecrow,
+	"gemm":     gemm,
+	"pause":    pause,
+	"stream":   stream,
+	"norm":     norm,
+	"peak":     peak,
+	"conv":     conv,
 }
 
 func main() {
