@@ -33,6 +33,9 @@ func (d *Device) prepareConv(k kernels.Conv) (kernels.Exec, error) {
 		return d.ref.Prepare(k)
 	}
 	g := newConvDims(k.ConvGeometry)
+	if winogradPays(winogradAt(d.level), g) {
+		return d.winogradConv(g, k.Epilogue, false), nil
+	}
 	return d.gatherForward(g, k.Epilogue, k.FLOPs()), nil
 }
 
@@ -41,6 +44,9 @@ func (d *Device) prepareConvBackwardData(k kernels.ConvBackwardData) (kernels.Ex
 		return d.ref.Prepare(k)
 	}
 	g := newConvDims(k.ConvGeometry)
+	if winogradPays(winogradAt(d.level), g) && g.lo[1] <= 2 && g.lo[2] <= 2 {
+		return d.winogradConv(g, k.Epilogue, true), nil
+	}
 	return d.gatherBackward(g, k.Epilogue, k.FLOPs()), nil
 }
 

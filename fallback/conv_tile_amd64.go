@@ -38,3 +38,19 @@ func convTilesAt(l Level) *convTiles {
 	}
 	return portableTiles
 }
+
+var (
+	avx2Winograd   = &winogradKernels{8, winogradInputAVX2, winogradGradientAVX2, winogradFilterAVX2, winogradFilterGradientAVX2, winogradOutputAVX2}
+	avx512Winograd = &winogradKernels{16, winogradInputAVX512, winogradGradientAVX512, winogradFilterAVX512, winogradFilterGradientAVX512, winogradOutputAVX512}
+)
+
+// winogradAt chooses the transforms of a level; nil where it has none.
+func winogradAt(l Level) *winogradKernels {
+	switch l {
+	case AVX512:
+		return avx512Winograd
+	case AVX2:
+		return avx2Winograd
+	}
+	return nil
+}

@@ -4,3 +4,6 @@ package fallback
 
 // convTilesAt chooses the micro-kernels of a level.
 func convTilesAt(Level) *convTiles { return portableTiles }
+
+// winogradAt chooses the transforms of a level; nil where it has none.
+func winogradAt(Level) *winogradKernels { return nil }

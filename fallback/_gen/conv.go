@@ -9,29 +9,29 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// simd is an instruction set as the convolution kernels see it.
-type simd struct {
+// convISA is an instruction set as the convolution kernels see it.
+type convISA struct {
 	name  string
 	lanes int
 }
 
 var (
-	avx2   = simd{"AVX2", 8}
-	avx512 = simd{"AVX512", 16}
+	convAVX2   = convISA{"AVX2", 8}
+	convAVX512 = convISA{"AVX512", 16}
 )
 
-func (s simd) vec() reg.VecVirtual {
+func (s convISA) vec() reg.VecVirtual {
 	if s.lanes == 16 {
 		return ZMM()
 	}
 	return YMM()
 }
 
-func (s simd) bytes() int { return 4 * s.lanes }
+func (s convISA) bytes() int { return 4 * s.lanes }
 
 // columnMask selects the first cols of a row of vectors; a nil mask selects all.
 type columnMask struct {
-	s simd
+	s convISA
 	k []reg.Register
 }
 
@@ -49,7 +49,7 @@ func maskTable() Mem {
 }
 
 // columns makes the masks of nv vectors for the parameter cols (at most nv·lanes).
-func (s simd) columns(nv int, table Mem) columnMask {
+func (s convISA) columns(nv int, table Mem) columnMask {
 	m := columnMask{s: s}
 	cols := Load(Param("cols"), GP64())
 	if s.lanes == 16 {
@@ -104,22 +104,22 @@ func conv() {
 	mask := maskTable()
 	for mr := 1; mr <= 14; mr++ {
 		for nv := 1; nv <= 2; nv++ {
-			convRows(avx512, mr, nv, true, mask)
-			convOuter(avx512, mr, nv, true, mask)
+			convRows(convAVX512, mr, nv, true, mask)
+			convOuter(convAVX512, mr, nv, true, mask)
 		}
 	}
 	for mr := 1; mr <= 6; mr++ {
-		convRows(avx2, mr, 2, false, mask)
-		convOuter(avx2, mr, 2, false, mask)
+		convRows(convAVX2, mr, 2, false, mask)
+		convOuter(convAVX2, mr, 2, false, mask)
 	}
 	for mr := 1; mr <= 5; mr++ {
-		convRows(avx2, mr, 2, true, mask)
-		convOuter(avx2, mr, 2, true, mask)
+		convRows(convAVX2, mr, 2, true, mask)
+		convOuter(convAVX2, mr, 2, true, mask)
 	}
 	convTranspose()
 }
 
-func tileName(prefix string, s simd, mr, nv int, masked bool) string {
+func tileName(prefix string, s convISA, mr, nv int, masked bool) string {
 	tail := ""
 	if masked && s.lanes == 8 {
 		tail = "Tail"
@@ -127,7 +127,7 @@ func tileName(prefix string, s simd, mr, nv int, masked bool) string {
 	return fmt.Sprintf("%s%s%s%dx%d", prefix, s.name, tail, mr, nv*s.lanes)
 }
 
-func accumulators(s simd, mr, nv int) [][]reg.VecVirtual {
+func accumulators(s convISA, mr, nv int) [][]reg.VecVirtual {
 	acc := make([][]reg.VecVirtual, mr)
 	for i := range acc {
 		for range nv {
@@ -138,7 +138,7 @@ func accumulators(s simd, mr, nv int) [][]reg.VecVirtual {
 }
 
 // convRows multiplies rows found by offsets with a panel of filters.
-func convRows(s simd, mr, nv int, masked bool, table Mem) {
+func convRows(s convISA, mr, nv int, masked bool, table Mem) {
 	name := tileName("convRows", s, mr, nv, masked)
 	TEXT(name, attr.NOSPLIT, "func(x, b, y, bias, residual *float32, off, out *int, segs, n, xstep, bstep, cols int, lo, hi float32)")
 	Pragma("noescape")
@@ -175,7 +175,7 @@ func convRows(s simd, mr, nv int, masked bool, table Mem) {
 }
 
 // rowsLoop sums the products of convRows.
-func rowsLoop(s simd, acc [][]reg.VecVirtual, m columnMask) {
+func rowsLoop(s convISA, acc [][]reg.VecVirtual, m columnMask) {
 	mr, nv := len(acc), len(acc[0])
 	xstep, _ := Param("xstep").Resolve()
 	bstep, _ := Param("bstep").Resolve()
@@ -224,7 +224,7 @@ func rowsLoop(s simd, acc [][]reg.VecVirtual, m columnMask) {
 }
 
 // finishRows adds the residual, clamps and stores.
-func finishRows(s simd, acc [][]reg.VecVirtual, m columnMask) {
+func finishRows(s convISA, acc [][]reg.VecVirtual, m columnMask) {
 	y, out, residual := Load(Param("y"), GP64()), Load(Param("out"), GP64()), Load(Param("residual"), GP64())
 	r := GP64()
 	TESTQ(residual, residual)
@@ -259,7 +259,7 @@ func finishRows(s simd, acc [][]reg.VecVirtual, m columnMask) {
 }
 
 // convOuter sums outer products of two streams of rows.
-func convOuter(s simd, mr, nv int, masked bool, table Mem) {
+func convOuter(s convISA, mr, nv int, masked bool, table Mem) {
 	name := tileName("convOuter", s, mr, nv, masked)
 	TEXT(name, attr.NOSPLIT, "func(a, b, y *float32, seg *int, segs, astep, bstep, ystep, cols, add int)")
 	Pragma("noescape")
@@ -316,7 +316,7 @@ func convOuter(s simd, mr, nv int, masked bool, table Mem) {
 	RET()
 }
 
-func storeOuter(s simd, acc [][]reg.VecVirtual, m columnMask) {
+func storeOuter(s convISA, acc [][]reg.VecVirtual, m columnMask) {
 	y, ystep, add := Load(Param("y"), GP64()), Load(Param("ystep"), GP64()), Load(Param("add"), GP64())
 	TESTQ(add, add)
 	JZ(LabelRef("store"))
@@ -369,7 +369,7 @@ func convTranspose() {
 		}
 		VMOVUPS(at(p, xs, xs3, i%4), r[i])
 	}
-	t := transpose8(r)
+	t := transposeBlock(r)
 	LEAQ(Mem{Base: y, Index: ys, Scale: 4}, half)
 	for i := range t {
 		p := y
@@ -386,8 +386,8 @@ func convTranspose() {
 	RET()
 }
 
-// transpose8 transposes an 8x8 block in registers.
-func transpose8(r []reg.VecVirtual) []reg.VecVirtual {
+// transposeBlock transposes an 8x8 block in registers.
+func transposeBlock(r []reg.VecVirtual) []reg.VecVirtual {
 	pairs := make([]reg.VecVirtual, 8) // 2x2 blocks
 	for i := 0; i < 8; i += 2 {
 		pairs[i], pairs[i+1] = YMM(), YMM()

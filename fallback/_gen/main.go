@@ -24,6 +24,17 @@ var families = map[string]func(){
 	"norm":     norm,
 	"peak":     peak,
 	"conv":     conv,
+	"gemm":   gemm,
+	"pause":  pause,
+	"stream": stream,
+	"norm":   norm,
+	"peak":   peak,
+	"conv":   conv,
+	"gemm":     gemm,
+	"norm":     norm,
+	"peak":     peak,
+	"conv":     conv,
+	"winograd": winograd,
 }
 
 func main() {
