@@ -82,6 +82,8 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 		return d.prepareNormBackward(k)
 	case kernels.GEMM:
 		return prepareGEMM(d, k)
+	case kernels.Stream:
+		return prepareStream(d, k)
 	case kernels.Softmax, kernels.SoftmaxBackward, kernels.CrossEntropy, kernels.CrossEntropyBackward,
 		kernels.Pool, kernels.PoolBackward, kernels.Resize, kernels.ResizeBackward:
 		return d.ref.Prepare(k)

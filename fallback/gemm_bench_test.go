@@ -49,13 +49,14 @@ func BenchmarkGEMM(b *testing.B) {
 		for _, threads := range []int{1, 2} {
 			d := newDevice(b, AtLevel(l), Threads(threads))
 			for _, k := range gemmShapes {
-				b.Run(fmt.Sprintf("%s/t%d/%s", l, threads, k), func(b *testing.B) { benchGEMM(b, d, k) })
+				b.Run(fmt.Sprintf("%s/t%d/%s", l, threads, k), func(b *testing.B) { benchKernel(b, d, k) })
 			}
 		}
 	}
 }
 
-func benchGEMM(b *testing.B, d *Device, k kernels.GEMM) {
+// benchKernel reports the rates of the fastest of many runs and, at one thread, the share of the measured peak.
+func benchKernel(b *testing.B, d *Device, k kernels.Kernel) {
 	b.ReportAllocs()
 	e, err := d.Prepare(k)
 	if err != nil {
@@ -64,18 +65,24 @@ func benchGEMM(b *testing.B, d *Device, k kernels.GEMM) {
 	r := rand.New(rand.NewPCG(1, 1))
 	var args []kernels.Arg
 	for _, o := range k.Operands() {
-		m, _ := kernels.AllocHost(o.Bytes())
+		m, err := kernels.AllocHost(o.Bytes())
+		if err != nil {
+			b.Fatal(err)
+		}
 		a := m.Arg(0, o.Bytes())
-		if k.Type == kernels.F32 {
+		if o.Type == kernels.F32 {
 			copy(kernels.Slice[float32](a), normal[float32](r, o.Elems()))
 		} else {
 			copy(kernels.Slice[float64](a), normal[float64](r, o.Elems()))
 		}
 		args = append(args, a)
 	}
-	m, _ := kernels.AllocHost(e.Workspace())
-	work := m.Arg(0, e.Workspace())
-	inner := max(1, int(1e5/max(float64(k.Cost().FLOPs)/50, 1)))
+	m, err := kernels.AllocHost(e.Workspace())
+	if err != nil {
+		b.Fatal(err)
+	}
+	work, cost := m.Arg(0, e.Workspace()), k.Cost()
+	inner := max(1, int(1e5/max(float64(cost.FLOPs)/50, float64(cost.Bytes())/50, 1)))
 	best := time.Hour
 	for b.Loop() {
 		t := time.Now()
@@ -87,6 +94,31 @@ func benchGEMM(b *testing.B, d *Device, k kernels.GEMM) {
 		best = min(best, time.Since(t))
 	}
 	ns := float64(best.Nanoseconds()) / float64(inner)
+	peaks := benchPeaks(b, d)
 	b.ReportMetric(ns/1e3, "best-µs")
-	b.ReportMetric(float64(k.Cost().FLOPs)/ns, "GFLOP/s")
+	b.ReportMetric(float64(cost.Bytes())/ns, "GB/s")
+	if cost.FLOPs > 0 {
+		b.ReportMetric(float64(cost.FLOPs)/ns, "GFLOP/s")
+		peak := peaks.F32
+		if k.Operands()[0].Type == kernels.F64 {
+			peak = peaks.F64
+		}
+		b.ReportMetric(float64(cost.FLOPs)/ns/peak, "of-peak")
+	}
 }
+
+// benchPeaks measures a device's peaks once a level and number of threads.
+func benchPeaks(b *testing.B, d *Device) Peaks {
+	key := [2]int{int(d.Level()), d.Threads()}
+	p, ok := measuredPeaks[key]
+	if !ok {
+		var err error
+		if p, err = MeasurePeaks(d.Level(), d.Threads()); err != nil {
+			b.Fatal(err)
+		}
+		measuredPeaks[key] = p
+	}
+	return p
+}
+
+var measuredPeaks = map[[2]int]Peaks{}

@@ -1,7 +1,5 @@
 package kernels
 
-import "fmt"
-
 // gemmCases covers each fringe of the tiles, every transposition, batches, strides, factors and epilogues.
 func gemmCases() []Case {
 	var cs []Case
@@ -104,23 +102,4 @@ func gemmEpilogues(t DType) []GEMM {
 		}
 	}
 	return gs
-}
-
-// streamCases covers each loop, on both sides of the length past which it bypasses the caches.
-func streamCases() []Case {
-	var cs []Case
-	for _, t := range []DType{F32, F64} {
-		for op := StreamCopy; op <= StreamTriad; op++ {
-			for _, n := range []int{0, 1, 3, 17, 64, 1000, 70001, 2200003} {
-				k := Stream{Op: op, Type: t, N: n}
-				if op == StreamScale || op == StreamTriad {
-					k.Scalar = 1.7
-				}
-				cs = append(cs, Case{Name: fmt.Sprint(k), Kernel: k})
-			}
-			cs = append(cs, Case{Name: fmt.Sprintf("special stream %s %s", op, t), Kernel: Stream{Op: op, Type: t, N: 300, Scalar: 2},
-				Inputs: map[string]Fill{"x": {Kind: Special}, "y": {Kind: Special}}})
-		}
-	}
-	return cs
 }
