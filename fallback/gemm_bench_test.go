@@ -49,14 +49,14 @@ func BenchmarkGEMM(b *testing.B) {
 		for _, threads := range []int{1, 2} {
 			d := newDevice(b, AtLevel(l), Threads(threads))
 			for _, k := range gemmShapes {
-				b.Run(fmt.Sprintf("%s/t%d/%s", l, threads, k), func(b *testing.B) { benchKernel(b, d, k) })
+				b.Run(fmt.Sprintf("%s/t%d/%s", l, threads, k), func(b *testing.B) { benchRates(b, d, k) })
 			}
 		}
 	}
 }
 
-// benchKernel reports the rates of the fastest of many runs and, at one thread, the share of the measured peak.
-func benchKernel(b *testing.B, d *Device, k kernels.Kernel) {
+// benchRates reports the rates of the fastest of many runs and, at one thread, the share of the measured peak.
+func benchRates(b *testing.B, d *Device, k kernels.Kernel) {
 	b.ReportAllocs()
 	e, err := d.Prepare(k)
 	if err != nil {

@@ -63,7 +63,7 @@ func BenchmarkStream(b *testing.B) {
 			d := newDevice(b, AtLevel(l), Threads(threads))
 			for op := kernels.StreamCopy; op <= kernels.StreamTriad; op++ {
 				k := kernels.Stream{Op: op, Type: kernels.F32, N: n, Scalar: 3}
-				b.Run(fmt.Sprintf("%s/t%d/%s", l, threads, op), func(b *testing.B) { benchKernel(b, d, k) })
+				b.Run(fmt.Sprintf("%s/t%d/%s", l, threads, op), func(b *testing.B) { benchRates(b, d, k) })
 			}
 		}
 	}
