@@ -369,7 +369,7 @@ func convTranspose() {
 		}
 		VMOVUPS(at(p, xs, xs3, i%4), r[i])
 	}
-	t := transposeBlock(r)
+	t := transpose8(r)
 	LEAQ(Mem{Base: y, Index: ys, Scale: 4}, half)
 	for i := range t {
 		p := y
@@ -386,8 +386,8 @@ func convTranspose() {
 	RET()
 }
 
-// transposeBlock transposes an 8x8 block in registers.
-func transposeBlock(r []reg.VecVirtual) []reg.VecVirtual {
+// transpose8 transposes an 8x8 block in registers.
+func transpose8(r []reg.VecVirtual) []reg.VecVirtual {
 	pairs := make([]reg.VecVirtual, 8) // 2x2 blocks
 	for i := 0; i < 8; i += 2 {
 		pairs[i], pairs[i+1] = YMM(), YMM()

@@ -15,26 +15,17 @@ import (
 
 // families maps a name to the builder of its kernels; generate.sh runs them all.
 var families = map[string]func(){
-	"vecarith": vecarith,
-	"vecmath":  vecmath,
-	"vecrow":   vecrow,
-	"gemm":     gemm,
-	"pause":    pause,
-	"stream":   stream,
-	"norm":     norm,
-	"peak":     peak,
-	"conv":     conv,
-	"gemm":   gemm,
-	"pause":  pause,
-	"stream": stream,
-	"norm":   norm,
-	"peak":   peak,
-	"conv":   conv,
-	"gemm":     gemm,
-	"norm":     norm,
-	"peak":     peak,
-	"conv":     conv,
-	"winograd": winograd,
+	"conv":      conv,
+	"depthwise": depthwise,
+	"gemm":      gemm,
+	"norm":      norm,
+	"pause":     pause,
+	"peak":      peak,
+	"stream":    stream,
+	"vecarith":  vecarith,
+	"vecmath":   vecmath,
+	"vecrow":    vecrow,
+	"winograd":  winograd,
 }
 
 func main() {
