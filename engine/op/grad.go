@@ -38,6 +38,9 @@ func Grad(cost *gorgonia.Node, wrt ...*gorgonia.Node) (gorgonia.Nodes, error) {
 		return nil, err
 	}
 	b.grads[cost] = gorgonia.Nodes{one}
+	if cost.Deriv() == nil {
+		gorgonia.SetDerivOf(one, cost)
+	}
 	for i := len(b.order) - 1; i >= 0; i-- {
 		if err := b.propagate(b.order[i]); err != nil {
 			return nil, err
@@ -124,9 +127,9 @@ func (b *backward) sum(n *gorgonia.Node) (*gorgonia.Node, error) {
 		return nil, nil
 	}
 	total := ds[0]
-	for _, d := range ds[1:] {
+	if len(ds) > 1 { // gorgonia's own sum: the machine knows that an absent term of it counts as nothing
 		var err error
-		if total, err = Add(total, d); err != nil {
+		if total, err = gorgonia.ReduceAdd(ds, gorgonia.WithGroupName("gradients")); err != nil {
 			return nil, err
 		}
 	}
