@@ -52,16 +52,15 @@ func (m *Machine) bindVariable(v *variable) error {
 		return fmt.Errorf("variable %s has no value: bind one with gorgonia.Let or WithValue", v.node.Name())
 	}
 	n := kernels.Elems(v.shape) * v.typ.Size()
-	if now == v.last && (n == 0 || now.Uintptr() == v.ptr) && v.stage == nil && v.block == nil {
+	same := slices.Equal([]int(now.Shape()), v.shape)
+	if same && now == v.last && (n == 0 || now.Uintptr() == v.ptr) && v.stage == nil && v.block == nil {
 		return nil
 	}
-	if now != v.last {
-		if t := dtypeOf(now.Dtype()); t != v.typ {
-			return fmt.Errorf("variable %s is bound to elements of type %v, want %s", v.node.Name(), now.Dtype(), v.typ)
-		}
-		if s := now.Shape(); !slices.Equal([]int(s), v.shape) && !(s.TotalSize() == kernels.Elems(v.shape) && tensor.Shape(v.shape).Eq(s)) && !(elemsOf(now) == 1 && n == v.typ.Size()) {
-			return fmt.Errorf("variable %s is bound to a value of shape %v, but the plan was compiled for %v: make a machine for the new shape, or pad the value", v.node.Name(), s, v.shape)
-		}
+	if t := dtypeOf(now.Dtype()); t != v.typ {
+		return fmt.Errorf("variable %s is bound to elements of type %v, want %s", v.node.Name(), now.Dtype(), v.typ)
+	}
+	if s := now.Shape(); !same && !tensor.Shape(v.shape).Eq(s) && !(elemsOf(now) == 1 && n == v.typ.Size()) {
+		return fmt.Errorf("variable %s is bound to a value of shape %v, but the plan was compiled for %v: make a machine for the new shape, or pad the value", v.node.Name(), s, v.shape)
 	}
 	if n > 0 {
 		if err := m.locate(v, now, n); err != nil {

@@ -24,6 +24,7 @@ type step struct {
 	args []kernels.Arg
 	ws   kernels.Arg
 	call *call
+	at   []place // where the operands lie, for looking at those of a device with memory of its own
 }
 
 // patch is an operand that points to a variable.
@@ -134,6 +135,9 @@ func (m *Machine) build() (*path, error) {
 			v := pa.rep[a]
 			at := m.place(pa, v)
 			s.args[j] = at.arg(m)
+			if !m.shared {
+				s.at = append(s.at, at)
+			}
 			if p.values[v].storage == inVariable {
 				pa.patches = append(pa.patches, patch{&s.args[j], v})
 			}
