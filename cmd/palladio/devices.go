@@ -1,0 +1,113 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"palladio/fallback"
+)
+
+// devicesReport is what `palladio devices --json` prints.
+type devicesReport struct {
+	fallback.Description
+	Threads int            `json:"threads"`
+	One     fallback.Peaks `json:"one_thread"`
+	All     fallback.Peaks `json:"all_threads"`
+	GPUs    []string       `json:"gpus"`
+	GPUNote string         `json:"gpu_note"`
+}
+
+// noGPU says why the list of GPUs is empty.
+const noGPU = "this build has no GPU support"
+
+func newDevices() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "devices",
+		Short: "Show this machine's devices and their measured peaks",
+		Long: `Devices shows the CPU, the features that kernels are chosen by, the chosen level and why, and the peaks that it measures now: fused
+multiply-adds on registers, and STREAM copy and triad on vectors larger than the caches. ` + fallback.EnvLevel + ` lowers the level.`,
+		Args: func(c *cobra.Command, args []string) error {
+			if err := cobra.NoArgs(c, args); err != nil {
+				return usageError{err}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error {
+			r, err := describeDevices()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				enc := json.NewEncoder(c.OutOrStdout())
+				enc.SetIndent("", "  ")
+				return enc.Encode(r)
+			}
+			return r.print(c.OutOrStdout())
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+// describeDevices describes and measures what there is.
+func describeDevices() (devicesReport, error) {
+	d, err := fallback.Describe()
+	if err != nil {
+		return devicesReport{}, usageError{err}
+	}
+	dev, err := fallback.New()
+	if err != nil {
+		return devicesReport{}, err
+	}
+	defer dev.Close()
+	r := devicesReport{Description: d, Threads: dev.Threads(), GPUs: []string{}, GPUNote: noGPU}
+	if r.One, err = fallback.MeasurePeaks(dev.Level(), 1); err != nil {
+		return devicesReport{}, err
+	}
+	r.All = r.One
+	if r.Threads > 1 {
+		r.All, err = fallback.MeasurePeaks(dev.Level(), r.Threads)
+	}
+	return r, err
+}
+
+func (r devicesReport) print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "CPU\t%s\n", r.CPU)
+	fmt.Fprintf(t, "features\t%s\n", strings.Join(r.Features, " "))
+	fmt.Fprintf(t, "caches\tL1 %s, L2 %s, L3 %s\n", kibibytes(r.L1), kibibytes(r.L2), kibibytes(r.L3))
+	fmt.Fprintf(t, "level\t%s of %s: %s\n", r.Level, strings.Join(r.Levels, ", "), r.Why)
+	fmt.Fprintf(t, "threads\t%d\n", r.Threads)
+	fmt.Fprintln(t)
+	fmt.Fprintf(t, "measured peaks\tone thread\t%d threads\n", r.Threads)
+	for _, p := range []struct {
+		name     string
+		one, all float64
+		unit     string
+	}{
+		{"multiply-add f32", r.One.F32, r.All.F32, "GFLOP/s"}, {"multiply-add f64", r.One.F64, r.All.F64, "GFLOP/s"},
+		{"copy", r.One.Copy, r.All.Copy, "GB/s"}, {"triad", r.One.Triad, r.All.Triad, "GB/s"},
+	} {
+		fmt.Fprintf(t, "%s\t%.1f %s\t%.1f %s\n", p.name, p.one, p.unit, p.all, p.unit)
+	}
+	fmt.Fprintln(t)
+	fmt.Fprintf(t, "GPU\t%s\n", r.GPUNote)
+	return t.Flush()
+}
+
+// kibibytes writes a cache's size.
+func kibibytes(n int) string {
+	switch {
+	case n <= 0:
+		return "unknown"
+	case n >= 1<<20:
+		return fmt.Sprintf("%g MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%g KiB", float64(n)/(1<<10))
+}
