@@ -33,6 +33,9 @@ func (d *Device) prepareConv(k kernels.Conv) (kernels.Exec, error) {
 		return d.ref.Prepare(k)
 	}
 	g := newConvDims(k.ConvGeometry)
+	if g.groups > 1 && g.groups == g.c && g.c == g.k {
+		return d.depthwise(g, []gatherPass{forwardPass(g)}, k.Epilogue, g.in, g.out, k.FLOPs()), nil
+	}
 	if winogradPays(winogradAt(d.level), g) {
 		return d.winogradConv(g, k.Epilogue, false), nil
 	}
@@ -44,6 +47,9 @@ func (d *Device) prepareConvBackwardData(k kernels.ConvBackwardData) (kernels.Ex
 		return d.ref.Prepare(k)
 	}
 	g := newConvDims(k.ConvGeometry)
+	if g.groups > 1 && g.groups == g.c && g.c == g.k {
+		return d.depthwise(g, backwardPasses(g), k.Epilogue, g.out, g.in, k.FLOPs()), nil
+	}
 	if winogradPays(winogradAt(d.level), g) && g.lo[1] <= 2 && g.lo[2] <= 2 {
 		return d.winogradConv(g, k.Epilogue, true), nil
 	}
@@ -56,13 +62,7 @@ func (d *Device) gatherForward(g convDims, e kernels.Epilogue, flops int64) *con
 		device: d, tiles: convTilesAt(d.level), finish: newConvFinish(e, d.level), batch: g.batch, src: g.in, dst: g.out, srcC: g.c, dstC: g.k,
 		groups: g.groups, depth: g.c / g.groups, cols: g.k / g.groups, taps: g.tapCount(), serial: flops < smallConv,
 	}
-	p := gatherPass{count: g.out, step: g.stride, outStep: [3]int{1, 1, 1}}
-	for a := range 3 {
-		for t := range g.taps[a] {
-			p.tap[a] = append(p.tap[a], t)
-			p.shift[a] = append(p.shift[a], t*g.dilate[a]-g.lo[a])
-		}
-	}
+	p := forwardPass(g)
 	p.n = x.depth
 	if g.groups == 1 && g.c < mergeChannels && g.taps[2] > 1 && g.dilate[2] == 1 {
 		x.mergeTaps(&p, g)
@@ -91,10 +91,33 @@ func (d *Device) gatherBackward(g convDims, e kernels.Epilogue, flops int64) *co
 		device: d, tiles: convTilesAt(d.level), finish: newConvFinish(e, d.level), batch: g.batch, src: g.out, dst: g.in, srcC: g.k, dstC: g.c,
 		groups: g.groups, depth: g.k / g.groups, cols: g.c / g.groups, taps: g.tapCount(), transposed: true, serial: flops < smallConv,
 	}
+	x.passes = backwardPasses(g)
+	for i := range x.passes {
+		x.passes[i].n = x.depth
+	}
+	x.plan(g)
+	return x
+}
+
+// forwardPass is the forward pass over all result pixels.
+func forwardPass(g convDims) gatherPass {
+	p := gatherPass{count: g.out, step: g.stride, outStep: [3]int{1, 1, 1}}
+	for a := range 3 {
+		for t := range g.taps[a] {
+			p.tap[a] = append(p.tap[a], t)
+			p.shift[a] = append(p.shift[a], t*g.dilate[a]-g.lo[a])
+		}
+	}
+	return p
+}
+
+// backwardPasses are the backward pass by data, one for each residue class of the image's pixels by the stride.
+func backwardPasses(g convDims) []gatherPass {
+	var passes []gatherPass
 	for a0 := range min(g.stride[0], g.in[0]) {
 		for a1 := range min(g.stride[1], g.in[1]) {
 			for a2 := range min(g.stride[2], g.in[2]) {
-				p := gatherPass{step: [3]int{1, 1, 1}, outStep: g.stride, outFirst: [3]int{a0, a1, a2}, n: x.depth}
+				p := gatherPass{step: [3]int{1, 1, 1}, outStep: g.stride, outFirst: [3]int{a0, a1, a2}}
 				for a, first := range p.outFirst {
 					p.count[a] = (g.in[a] - first + g.stride[a] - 1) / g.stride[a]
 					for t := range g.taps[a] {
@@ -104,12 +127,11 @@ func (d *Device) gatherBackward(g convDims, e kernels.Epilogue, flops int64) *co
 						}
 					}
 				}
-				x.passes = append(x.passes, p)
+				passes = append(passes, p)
 			}
 		}
 	}
-	x.plan(g)
-	return x
+	return passes
 }
 
 // sourceBytes is how much of the image a part may span: with the panels that stream past, it stays in the second-level cache.

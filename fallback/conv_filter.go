@@ -45,6 +45,9 @@ func (d *Device) prepareConvBackwardFilter(k kernels.ConvBackwardFilter) (kernel
 		return d.ref.Prepare(k)
 	}
 	g := newConvDims(k.ConvGeometry)
+	if g.groups > 1 && g.groups == g.c && g.c == g.k {
+		return d.depthwiseFilter(g, k.Bias, k.FLOPs()), nil
+	}
 	return d.outerFilter(g, k.Bias, k.FLOPs()), nil
 }
 
@@ -213,7 +216,7 @@ func (e *convFilter) sumOuter(i, worker int) {
 		for t0 := range g.taps[0] {
 			for t1 := range g.taps[1] {
 				for t2 := range g.taps[2] {
-					segs := e.segments(s.seg, m, end, [3]int{t0, t1, t2})
+					segs := g.segments(s.seg, m, end, [3]int{t0, t1, t2})
 					e.updateTap(dw[tap*cg:], s.seg, segs, k0, k1, group*cg, add)
 					tap++
 				}
@@ -240,8 +243,7 @@ func (e *convFilter) updateTap(dw []float32, seg []int, segs, k0, k1, c0, add in
 }
 
 // segments lists the runs of pixels in [m, end) for which a tap lies inside the image, adjacent ones joined, and returns their number.
-func (e *convFilter) segments(seg []int, m, end int, t [3]int) int {
-	g := &e.dims
+func (g *convDims) segments(seg []int, m, end int, t [3]int) int {
 	n := 0
 	h2 := t[2]*g.dilate[2] - g.lo[2]
 	lo := max(0, (-h2+g.stride[2]-1)/g.stride[2]) // pixels of a line whose tap is inside

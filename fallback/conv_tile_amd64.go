@@ -54,3 +54,19 @@ func winogradAt(l Level) *winogradKernels {
 	}
 	return nil
 }
+
+var (
+	avx2Depthwise   = &depthwiseKernels{depthwiseLineAVX2, depthwiseFilterAVX2}
+	avx512Depthwise = &depthwiseKernels{depthwiseLineAVX512, depthwiseFilterAVX512}
+)
+
+// depthwiseAt chooses the kernels of depthwise convolution of a level.
+func depthwiseAt(l Level) *depthwiseKernels {
+	switch l {
+	case AVX512:
+		return avx512Depthwise
+	case AVX2:
+		return avx2Depthwise
+	}
+	return portableDepthwise
+}
