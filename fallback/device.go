@@ -76,6 +76,8 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 		return nil, err
 	}
 	switch k := k.(type) { // a line a family
+	case kernels.Elementwise:
+		return elementwise(d, k)
 	case kernels.Norm:
 		return d.prepareNorm(k)
 	case kernels.NormBackward:

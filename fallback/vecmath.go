@@ -183,6 +183,11 @@ func (v *vecmath[T]) min(a []T) T { return v.rowMin(&a[0], len(a)) }
 // vector sees n elements at p; scalar sources are seen as one.
 func vector[T any](p *T, n int) []T { return unsafe.Slice(p, n) }
 
+// next is the pointer k elements on.
+func next[T any](p *T, k int) *T {
+	return (*T)(unsafe.Add(unsafe.Pointer(p), uintptr(k)*unsafe.Sizeof(*p)))
+}
+
 // source is element i of a source, or its only one.
 func source[T any](p *T, i int, scalar bool) T {
 	if scalar {

@@ -93,11 +93,6 @@ func patched2(op kernels.EltOp, lanes int, s scalars, f func(dst, a, b *float32,
 	}
 }
 
-// next is the pointer k elements on.
-func next[T any](p *T, k int) *T {
-	return (*T)(unsafe.Add(unsafe.Pointer(p), uintptr(k)*unsafe.Sizeof(*p)))
-}
-
 // streamed copies past the caches: whole vectors by f once dst is aligned, the ends plainly.
 func streamed[T real](bytes int, f unaryFn[T]) unaryFn[T] {
 	return func(dst, a *T, n int) {

@@ -1,0 +1,106 @@
+package fallback
+
+import (
+	"math"
+	"unsafe"
+
+	"palladio/kernels"
+)
+
+// loadFn reads n elements that lie stride apart from element off of base on, as T.
+type loadFn[T real] func(dst *T, base unsafe.Pointer, off, stride, n int)
+
+// storeFn writes n elements from element off of base on.
+type storeFn[T real] func(base unsafe.Pointer, off int, src *T, n int)
+
+func loadAs[T real, S kernels.Elem](dst *T, base unsafe.Pointer, off, stride, n int) {
+	d := vector(dst, n)
+	switch stride {
+	case 0:
+		x := T(*next((*S)(base), off))
+		for i := range d {
+			d[i] = x
+		}
+	case 1:
+		for i, x := range vector(next((*S)(base), off), n) {
+			d[i] = T(x)
+		}
+	default:
+		p := next((*S)(base), off)
+		for i := range d {
+			d[i] = T(*next(p, i*stride))
+		}
+	}
+}
+
+// loadSame is loadAs for the type itself.
+func loadSame[T real](dst *T, base unsafe.Pointer, off, stride, n int) {
+	if stride == 1 {
+		copy(vector(dst, n), vector(next((*T)(base), off), n))
+		return
+	}
+	loadAs[T, T](dst, base, off, stride, n)
+}
+
+// loader chooses how to read a type.
+func loader[T real](t kernels.DType) loadFn[T] {
+	switch t {
+	case dtypeOf[T]():
+		return loadSame[T]
+	case kernels.F32:
+		return loadAs[T, float32]
+	case kernels.F64:
+		return loadAs[T, float64]
+	case kernels.I32:
+		return loadAs[T, int32]
+	case kernels.I64:
+		return loadAs[T, int64]
+	}
+	return loadAs[T, uint8]
+}
+
+// dtypeOf is the element type of T.
+func dtypeOf[T real]() kernels.DType {
+	if unsafe.Sizeof(T(0)) == 4 {
+		return kernels.F32
+	}
+	return kernels.F64
+}
+
+// storer chooses how to write a type: integers towards zero and saturating, NaN as 0; Bool says whether the value differs from 0.
+func storer[T real](t kernels.DType) storeFn[T] {
+	switch t {
+	case kernels.F32:
+		return storeAs(func(x T) float32 { return float32(x) })
+	case kernels.F64:
+		return storeAs(func(x T) float64 { return float64(x) })
+	case kernels.I32:
+		return storeAs(func(x T) int32 { return int32(saturated(float64(x), math.MinInt32, math.MaxInt32)) })
+	case kernels.I64:
+		return storeAs(func(x T) int64 { return int64(saturated(float64(x), math.MinInt64, 0x1p63-1024)) })
+	case kernels.Bool:
+		return storeAs(func(x T) uint8 {
+			if x != 0 {
+				return 1
+			}
+			return 0
+		})
+	}
+	return storeAs(func(x T) uint8 { return uint8(saturated(float64(x), 0, 255)) })
+}
+
+func storeAs[T real, S kernels.Elem](f func(T) S) storeFn[T] {
+	return func(base unsafe.Pointer, off int, src *T, n int) {
+		d := vector(next((*S)(base), off), n)
+		for i, x := range vector(src, n) {
+			d[i] = f(x)
+		}
+	}
+}
+
+func saturated(v, lo, hi float64) float64 {
+	if v != v {
+		return 0
+	}
+	return min(max(v, lo), hi)
+}
