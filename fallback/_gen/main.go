@@ -26,6 +26,7 @@ var families = map[string]func(){
 	"vecmath":   vecmath,
 	"vecrow":    vecrow,
 	"winograd":  winograd,
+	"optim":     optim,
 }
 
 func main() {
