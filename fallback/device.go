@@ -89,13 +89,17 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 	case kernels.Softmax, kernels.SoftmaxBackward, kernels.CrossEntropy, kernels.CrossEntropyBackward,
 		kernels.Pool, kernels.PoolBackward, kernels.Resize, kernels.ResizeBackward:
 		return d.ref.Prepare(k)
+	case kernels.Random:
+		return d.prepareRandom(k)
+	case kernels.Dropout:
+		return d.prepareDropout(k)
 	case kernels.SGD, kernels.Adam, kernels.LAMB, kernels.AdaDelta, kernels.RMSProp:
 		return d.prepareOptim(k)
 	case kernels.ClipScale:
 		return d.prepareClipScale(k)
 	case kernels.EMA:
 		return d.prepareEMA(k)
-	case kernels.Move, kernels.Concat, kernels.Pad, kernels.PadBackward, kernels.Gather, kernels.ScatterAdd, kernels.OneHot, kernels.Sort, kernels.TopK, kernels.Random, kernels.Dropout:
+	case kernels.Move, kernels.Concat, kernels.Pad, kernels.PadBackward, kernels.Gather, kernels.ScatterAdd, kernels.OneHot, kernels.Sort, kernels.TopK:
 		return d.ref.Prepare(k)
 	case kernels.Conv:
 		return d.prepareConv(k)

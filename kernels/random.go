@@ -50,7 +50,7 @@ const (
 	// rounded to Type one after the other. u < 1, but the sum may round to B.
 	DistUniform Dist = iota
 	// DistNormal has mean A and standard deviation B, by Box and Muller: for r = sqrt(-2 ln u), elements 2i and 2i+1 are
-	// A + B·r·cos(2πv) and A + B·r·sin(2πv). F32: u = (w[2i]+1)·2^-32, v = w[2i+1]·2^-32. F64: u and v are (x+1)·2^-53 and x·2^-53
+	// A + B·r·cos(2πv) and A + B·r·sin(2πv). F32: u = (w[2i]+1)·2^-32 rounded to F32, v = w[2i+1]·2^-32. F64: u and v are (x+1)·2^-53 and x·2^-53
 	// of x as for DistUniform, from w[4i], w[4i+1] and w[4i+2], w[4i+3].
 	DistNormal
 	// DistBernoulli: element i is 1 with probability A, else 0: whether w[i] < A·2^32, rounded to an integer.

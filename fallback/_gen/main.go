@@ -19,14 +19,15 @@ var families = map[string]func(){
 	"depthwise": depthwise,
 	"gemm":      gemm,
 	"norm":      norm,
+	"optim":     optim,
 	"pause":     pause,
 	"peak":      peak,
+	"philox":    philox,
 	"stream":    stream,
 	"vecarith":  vecarith,
 	"vecmath":   vecmath,
 	"vecrow":    vecrow,
 	"winograd":  winograd,
-	"optim":     optim,
 }
 
 func main() {

@@ -58,7 +58,7 @@ func uniform(k kernels.Random, w words, i int) float64 {
 
 func normal(k kernels.Random, w words, i int) float64 {
 	pair := i / 2
-	u, v := (float64(w.at(2*pair))+1)*0x1p-32, float64(w.at(2*pair+1))*0x1p-32
+	u, v := float64(float32(float64(w.at(2*pair))+1))*0x1p-32, float64(w.at(2*pair+1))*0x1p-32
 	if k.Type == kernels.F64 {
 		u, v = (w.at53(2*pair)+1)*0x1p-53, w.at53(2*pair+1)*0x1p-53
 	}

@@ -1,0 +1,5 @@
+//go:build !amd64
+
+package fallback
+
+func newDraws(Level) draws { return genericDraws() }
