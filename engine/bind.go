@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"unsafe"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -79,7 +80,10 @@ func (m *Machine) locate(v *variable, now gorgonia.Value, n int) error {
 	}
 	updated := m.prog.values[v.value].updated
 	src := raw
-	if !contiguous(now) {
+	if strided := !contiguous(now); strided || m.ownMemory(raw) {
+		if updated && !strided {
+			return fmt.Errorf("the plan updates it in place, so it cannot be bound to a result of the same plan: bind a copy")
+		}
 		if updated {
 			return fmt.Errorf("the plan updates it in place, so it needs a contiguous row-major tensor, not a view of shape %v and strides %v", now.Shape(), now.(*tensor.Dense).Strides())
 		}
@@ -87,7 +91,9 @@ func (m *Machine) locate(v *variable, now gorgonia.Value, n int) error {
 			v.stage = make([]byte, n)
 			m.bound++
 		}
-		if err := gatherDense(v.stage, now.(*tensor.Dense), raw); err != nil {
+		if !strided {
+			copy(v.stage, raw)
+		} else if err := gatherDense(v.stage, now.(*tensor.Dense), raw); err != nil {
 			return err
 		}
 		src = v.stage
@@ -112,6 +118,17 @@ func (m *Machine) locate(v *variable, now gorgonia.Value, n int) error {
 		m.bound++
 	}
 	return v.block.Upload(0, src)
+}
+
+// ownMemory says whether a value lies among the plan's results, which the run overwrites.
+func (m *Machine) ownMemory(raw []byte) bool {
+	if !m.shared || len(raw) == 0 {
+		return false
+	}
+	mem := m.resultMem.Arg(0, m.resultMem.Bytes()).Host
+	at := uintptr(unsafe.Pointer(unsafe.SliceData(raw)))
+	start := uintptr(unsafe.Pointer(unsafe.SliceData(mem)))
+	return at+uintptr(len(raw)) > start && at < start+uintptr(len(mem))
 }
 
 // result is what an output's node is bound to.

@@ -64,9 +64,9 @@ func init() {
 		"sumOp":       func(l *lowering, a attributes) bool { return l.reduce(kernels.ReduceSum, a.ints("along")) },
 		"maxOp":       func(l *lowering, a attributes) bool { return l.reduce(kernels.ReduceMax, a.ints("along")) },
 		"reshapeOp":   lowerIdentity,
-		"Iop":         lowerIdentity,
-		"sizeOp":      lowerSize,
-		"repeatOp":    lowerRepeat,
+		// Iop is not a view: it is how operators from elsewhere make scratch memory, which another operator's Do then writes.
+		"sizeOp":   lowerSize,
+		"repeatOp": lowerRepeat,
 	} {
 		builtins[name] = f
 	}

@@ -190,6 +190,32 @@ func nodeName(n *gorgonia.Node) string {
 	return n.Name()
 }
 
+// Let binds a value to a variable of the machine's graph; it is gorgonia.Let with a check.
+func (m *Machine) Let(n *gorgonia.Node, be any) error {
+	if n.Graph() != m.graph {
+		return fmt.Errorf("engine: node %s is not in the machine's graph", n.Name())
+	}
+	return gorgonia.Let(n, be)
+}
+
+// Set copies the value of node b, which the last run computed, to variable a: a parameter and its new value.
+func (m *Machine) Set(a, b *gorgonia.Node) error {
+	for _, n := range []*gorgonia.Node{a, b} {
+		if n.Graph() != m.graph {
+			return fmt.Errorf("engine: node %s is not in the machine's graph", n.Name())
+		}
+	}
+	v := b.Value()
+	if v == nil {
+		return fmt.Errorf("engine: node %s has no value: let the plan keep it (engine.Keep)", b.Name())
+	}
+	c, err := gorgonia.CloneValue(v)
+	if err != nil {
+		return fmt.Errorf("engine: set %s: %w", a.Name(), err)
+	}
+	return gorgonia.Let(a, c)
+}
+
 // Reset makes the machine ready to run from the start. There is nothing to do: each RunAll is a whole run. The random counter goes on, so that
 // no two runs draw the same numbers.
 func (m *Machine) Reset() {}
