@@ -111,7 +111,7 @@ func optim() {
 			r.toward(a, r.get(optimGrad), cFirst)
 			r.put(optimState0, a)
 		})
-		end()
+		s.end()
 	}
 }
 
@@ -131,7 +131,7 @@ func sgd(s *isa, table Mem) {
 		g, w := decayed(r)
 		finish(r, g, w)
 	})
-	end()
+	s.end()
 	for _, nesterov := range []bool{false, true} {
 		name, doc := "sgdMomentum", "is g = Scale·g + Decay·w; m = Mu·m + Damp·g; w -= Rate·m."
 		if nesterov {
@@ -149,7 +149,7 @@ func sgd(s *isa, table Mem) {
 			}
 			finish(r, m, w)
 		})
-		end()
+		s.end()
 	}
 }
 
@@ -181,7 +181,7 @@ func adam(s *isa, table Mem) {
 			VFNMADD231PS(r.consts[cRate], quotient(r, m, v), w)
 			r.put(optimParam, w)
 		})
-	end()
+	s.end()
 	// direction is r = Corr1·m/(sqrt(Corr2·v) + Eps) + Decay·w.
 	direction := func(r *stepper, m, v, w reg.VecVirtual) reg.VecVirtual {
 		VMULPS(r.consts[cCorr1], m, m)
@@ -210,14 +210,14 @@ func adam(s *isa, table Mem) {
 		s.sumLanes(v)
 		VMOVSS(v.AsX(), Mem{Base: r.p, Disp: optimConsts + 4*(numConsts+1+i)})
 	}
-	end()
+	s.end()
 	s.rule(table, "lambApply", "is w -= Rate·(Corr1·m/(sqrt(Corr2·v) + Eps) + Decay·w).", operands, append([]int{cRate}, lambConsts...), func(r *stepper) {
 		w := r.get(optimParam)
 		d := direction(r, r.get(optimState0), r.get(optimState1), w)
 		VFNMADD231PS(r.consts[cRate], d, w)
 		r.put(optimParam, w)
 	})
-	end()
+	s.end()
 }
 
 func adaDelta(s *isa, table Mem) {
@@ -240,7 +240,7 @@ func adaDelta(s *isa, table Mem) {
 			VFNMADD231PS(r.consts[cRate], d, w)
 			r.put(optimParam, w)
 		})
-	end()
+	s.end()
 }
 
 func rmsProp(s *isa, table Mem) {
@@ -286,6 +286,6 @@ func rmsProp(s *isa, table Mem) {
 			VFNMADD231PS(r.consts[cRate], g, w)
 			r.put(optimParam, w)
 		})
-		end()
+		s.end()
 	}
 }

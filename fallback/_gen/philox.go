@@ -80,7 +80,7 @@ func philoxWords(s *isa) {
 	}
 	DECQ(groups)
 	JNZ(LabelRef("group"))
-	end()
+	s.end()
 }
 
 // philoxRounds leaves the words of the counters in c.
@@ -142,7 +142,7 @@ func (s *isa) draws(n reg.GPVirtual, vectors int, body func(j reg.GPVirtual)) {
 	ADDQ(Imm(uint64(vectors*s.bytes())), j)
 	CMPQ(j, n)
 	JLT(LabelRef("draw"))
-	end()
+	s.end()
 }
 
 func (s *isa) constant(p reg.Register, i int) reg.VecVirtual {
