@@ -86,8 +86,15 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 		return prepareGEMM(d, k)
 	case kernels.Stream:
 		return prepareStream(d, k)
-	case kernels.Softmax, kernels.SoftmaxBackward, kernels.CrossEntropy, kernels.CrossEntropyBackward,
-		kernels.Pool, kernels.PoolBackward, kernels.Resize, kernels.ResizeBackward:
+	case kernels.Pool:
+		return d.preparePool(k)
+	case kernels.PoolBackward:
+		return d.preparePoolBackward(k)
+	case kernels.Resize:
+		return d.prepareResize(k)
+	case kernels.ResizeBackward:
+		return d.prepareResizeBackward(k)
+	case kernels.Softmax, kernels.SoftmaxBackward, kernels.CrossEntropy, kernels.CrossEntropyBackward:
 		return d.ref.Prepare(k)
 	case kernels.Random:
 		return d.prepareRandom(k)

@@ -171,3 +171,34 @@ func argmaxFor(k kernels.Pool) []int32 {
 	}
 	return v
 }
+
+func BenchmarkPool(b *testing.B) {
+	var ks []kernels.Kernel
+	add := func(k kernels.Pool, err error) {
+		if err != nil {
+			b.Fatal(err)
+		}
+		ks = append(ks, k, kernels.PoolBackward{Of: k})
+	}
+	for _, c := range []int{16, 64} {
+		add(kernels.NewPool(kernels.MaxPool, []int{128, 28, 28, c}, []int{2, 2}, kernels.PoolOptions{}))
+	}
+	add(kernels.NewPool(kernels.MaxPool, []int{32, 112, 112, 64}, []int{3, 3}, kernels.PoolOptions{Stride: []int{2, 2}, PadLo: []int{1, 1}}))
+	add(kernels.NewPool(kernels.AvgPool, []int{128, 28, 28, 64}, []int{3, 3}, kernels.PoolOptions{Stride: []int{1, 1}, PadLo: []int{1, 1}}))
+	add(kernels.NewGlobalPool(kernels.AvgPool, []int{128, 28, 28, 64}))
+	benchAll(b, ks)
+}
+
+func BenchmarkResize(b *testing.B) {
+	var ks []kernels.Kernel
+	for _, c := range []int{3, 64} {
+		for _, mode := range []kernels.ResizeMode{kernels.Nearest, kernels.Linear} {
+			k, err := kernels.NewResize(mode, kernels.HalfPixel, []int{16, 56, 56, c}, []int{112, 112})
+			if err != nil {
+				b.Fatal(err)
+			}
+			ks = append(ks, k, kernels.ResizeBackward{Of: k})
+		}
+	}
+	benchAll(b, ks)
+}

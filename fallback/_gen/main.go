@@ -24,6 +24,7 @@ var families = map[string]func(){
 	"peak":      peak,
 	"philox":    philox,
 	"stream":    stream,
+	"taps":      taps,
 	"vecarith":  vecarith,
 	"vecmath":   vecmath,
 	"vecrow":    vecrow,
