@@ -15,4 +15,4 @@ if [ ! -x build/peers/venv/bin/python ]; then
 	python3 -m venv build/peers/venv
 	build/peers/venv/bin/pip install -q jax==0.10.2 onnxruntime==1.32.0 onnx numpy
 fi
-exec ./bin/palladio bench --peers --bars "$@"
+exec ./bin/palladio bench --peers --bars --out bench/results "$@"

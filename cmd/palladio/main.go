@@ -89,6 +89,7 @@ func newRoot() *cobra.Command {
 		newData(),
 		newDevices(),
 		newCheck(),
+		newBench(),
 	)
 	return root
 }

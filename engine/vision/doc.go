@@ -1,4 +1,5 @@
-// Package vision is networks for images and their training.
+// Package vision holds image classifiers, the loop that trains them on a data set, and the evaluator through which a search trains its candidates.
 //
-// Images come from engine/data, channels-last; networks are nn.Modules that make logits [N, classes] of them.
+// Data comes from engine/data as bytes, networks are engine/nn modules, and everything runs on the machine of package engine. The package
+// must never know of a search strategy.
 package vision

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Everything that must hold before a change lands: generated code is current, the code is formatted, vetted and linted, the tests pass at
+# every CPU level and under the race detector, and it builds without cgo.
+set -e
+cd "$(dirname "$0")/.."
+step() { printf '\n== %s\n' "$*"; }
+
+step generated assembly is current
+sh fallback/_gen/generate.sh
+git diff --exit-code -- fallback
+
+step format, vet, lint
+test -z "$(gofmt -l . | tee /dev/stderr)"
+go vet ./...
+go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+step build without cgo, and for a CPU without assembly
+CGO_ENABLED=0 go build ./...
+CGO_ENABLED=0 GOARCH=arm64 go vet ./fallback/...
+
+step tests
+go test -timeout 30m ./...
+
+for level in generic avx2; do
+	step "tests of the kernels and the machine at PALLADIO_CPU=$level"
+	PALLADIO_CPU=$level go test -timeout 30m ./fallback/... ./engine/op/... ./engine
+done
+
+step race detector
+go test -race -short -timeout 30m ./fallback ./engine/... ./kernels/...

@@ -1,0 +1,182 @@
+package bench
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/klauspost/cpuid/v2"
+
+	"palladio/fallback"
+)
+
+// Machine is the fingerprint of the computer that a result was measured on.
+type Machine struct {
+	CPU     string         `json:"cpu"`
+	Level   string         `json:"level"`
+	Cores   int            `json:"cores"`
+	L2      int            `json:"l2_bytes"`
+	L3      int            `json:"l3_bytes"`
+	OS      string         `json:"os"`
+	Go      string         `json:"go"`
+	Peak    fallback.Peaks `json:"peak"` // one thread
+	PeakAll fallback.Peaks `json:"peak_all_cores"`
+}
+
+// Result is all that one run measured.
+type Result struct {
+	When    time.Time         `json:"when"`
+	Machine Machine           `json:"machine"`
+	Rivals  map[string]string `json:"rivals"` // versions
+	Tables  []Table           `json:"tables"`
+	Bars    []Bar             `json:"bars"`
+}
+
+// Table is one suite's rows.
+type Table struct {
+	Name       string            `json:"name"`
+	Threads    int               `json:"threads"`
+	Contenders []string          `json:"contenders"` // ours first
+	Rows       []Row             `json:"rows"`
+	unit       string            // "GFLOP/s" or "ms"
+	versions   map[string]string // of the rivals
+}
+
+// Bar is something that the run was held against.
+type Bar struct {
+	What string  `json:"what"`
+	Want float64 `json:"want"`
+	Got  float64 `json:"got"`
+	Most bool    `json:"most,omitempty"` // Want is an upper limit
+}
+
+// OK says whether the bar is met.
+func (b Bar) OK() bool {
+	if b.Most {
+		return b.Got <= b.Want
+	}
+	return b.Got >= b.Want
+}
+
+// Missed lists the bars that were not met.
+func (r *Result) Missed() []Bar {
+	var m []Bar
+	for _, b := range r.Bars {
+		if !b.OK() {
+			m = append(m, b)
+		}
+	}
+	return m
+}
+
+func fingerprint() (Machine, error) {
+	m := Machine{
+		CPU: cpuid.CPU.BrandName, Level: fallback.Detect().String(), Cores: runtime.NumCPU(), L2: cpuid.CPU.Cache.L2, L3: cpuid.CPU.Cache.L3,
+		OS: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
+	}
+	var err error
+	if m.Peak, err = fallback.MeasurePeaks(fallback.Detect(), 1); err != nil {
+		return m, err
+	}
+	m.PeakAll, err = fallback.MeasurePeaks(fallback.Detect(), m.Cores)
+	return m, err
+}
+
+// Print writes the tables and bars for a person.
+func (r *Result) Print(w io.Writer) error {
+	fmt.Fprintf(w, "%s, %s, %d cores: %.0f GFLOP/s on one, %.0f on all; copy %.1f GB/s on one, %.1f on all\n",
+		r.Machine.CPU, r.Machine.Level, r.Machine.Cores, r.Machine.Peak.F32, r.Machine.PeakAll.F32, r.Machine.Peak.Copy, r.Machine.PeakAll.Copy)
+	for _, t := range r.Tables {
+		if err := t.print(w); err != nil {
+			return err
+		}
+	}
+	if len(r.Bars) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "bar\twant\tgot\t")
+	for _, b := range r.Bars {
+		sign, verdict := "≥", "met"
+		if b.Most {
+			sign = "≤"
+		}
+		if !b.OK() {
+			verdict = "MISSED"
+		}
+		fmt.Fprintf(tw, "%s\t%s %.3g\t%.3g\t%s\n", b.What, sign, b.Want, b.Got, verdict)
+	}
+	return tw.Flush()
+}
+
+// print writes a row a workload: GFLOP/s (or milliseconds) of each contender, and ours against the best rival.
+func (t Table) print(w io.Writer) error {
+	threads := "1 thread"
+	if t.Threads != 1 {
+		threads = fmt.Sprintf("%d threads", t.Threads)
+	}
+	fmt.Fprintf(w, "\n%s, %s, %s (spread of ours)\n", t.Name, threads, t.unit)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(tw, "\t%s\tours/best rival\t\n", strings.Join(t.Contenders, "\t"))
+	for _, r := range t.Rows {
+		cells := []string{r.Case}
+		for i, c := range t.Contenders {
+			cell := "–"
+			if tm, ok := r.Timings[c]; ok {
+				cell = fmt.Sprintf("%.1f", tm.GFLOPS)
+				if t.unit == "ms" {
+					cell = fmt.Sprintf("%.4g", 1e3*tm.Seconds)
+				}
+				if i == 0 {
+					cell += fmt.Sprintf(" ±%.0f%%", 50*(tm.Slowest-tm.Fastest)/tm.Seconds)
+				}
+			}
+			cells = append(cells, cell)
+		}
+		cell := "–"
+		if x := r.ratio(t.Contenders[0], t.Contenders[1:]...); x > 0 {
+			cell = fmt.Sprintf("%.2f", x)
+		}
+		fmt.Fprintf(tw, "%s\t%s\t\n", strings.Join(cells, "\t"), cell)
+	}
+	return tw.Flush()
+}
+
+// ratios of the first contender to the best of the rivals, for the rows where there is one.
+func (t Table) ratios(rivals ...string) []float64 {
+	var xs []float64
+	for _, r := range t.Rows {
+		if x := r.ratio(t.Contenders[0], rivals...); x > 0 {
+			xs = append(xs, x)
+		}
+	}
+	return xs
+}
+
+// Write stores the result as JSON under dir, named by machine and day, and returns the file's name.
+func (r *Result) Write(dir string) (string, error) {
+	b, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return "", err
+	}
+	words := strings.FieldsFunc(strings.ToLower(r.Machine.CPU), func(c rune) bool { return !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9') })
+	name := filepath.Join(dir, fmt.Sprintf("%s-%s.json", strings.Join(words, "-"), r.When.Format("2006-01-02")))
+	tmp, err := os.CreateTemp(dir, "result-*.tmp")
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(append(b, '\n'))
+	if err := errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close()); err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	return name, os.Rename(tmp.Name(), name)
+}

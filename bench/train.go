@@ -1,0 +1,79 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"gorgonia.org/gorgonia"
+
+	"palladio/engine"
+	"palladio/engine/nn"
+	"palladio/engine/op"
+	"palladio/engine/vision"
+)
+
+// trainModel is a network of the training suite; bench/peers/jax_peer.py defines the same ones.
+type trainModel struct {
+	build func() (nn.Module, error)
+	input []int // of one sample
+	vocab int   // above 0: the input is that many kinds of tokens
+}
+
+// The compact strings of SimpleNet; see vision.ParseSimpleNet.
+const (
+	slimGenome = "64 32 32 32 p 32 32 64 p 64 64 p 128 256k1 64k1 p 64 p"
+	fullGenome = "64 128 128 128 p 128 128 256 p 256 256 p 512 2048k1 256k1 p 256 p"
+)
+
+var trainModels = map[string]trainModel{
+	"simplenet-slim": {func() (nn.Module, error) { return vision.ParseSimpleNet(slimGenome, 10) }, []int{28, 28, 1}, 0},
+	"simplenet":      {func() (nn.Module, error) { return vision.ParseSimpleNet(fullGenome, 10) }, []int{32, 32, 3}, 0},
+	"resnet20":       {func() (nn.Module, error) { return vision.ResNet20(10), nil }, []int{32, 32, 3}, 0},
+}
+
+// step compiles one training step of a model on this device and times it.
+func (o *ours) step(ctx context.Context, w trainWork, budget time.Duration) (float64, error) {
+	m, ok := trainModels[w.model]
+	if !ok {
+		return 0, fmt.Errorf("no model is called %q", w.model)
+	}
+	net, err := m.build()
+	if err != nil {
+		return 0, err
+	}
+	b := nn.NewParams(1).Build(gorgonia.NewGraph())
+	rng := rand.New(rand.NewPCG(1, 1))
+	shape := append([]int{w.batch}, m.input...)
+	var x *gorgonia.Node
+	if m.vocab > 0 {
+		x = b.Labels("x", shape...)
+		for i, v := 0, x.Value().Data().([]int32); i < len(v); i++ {
+			v[i] = rng.Int32N(int32(m.vocab))
+		}
+	} else {
+		x = b.Input("x", shape...)
+		for i, v := 0, x.Value().Data().([]float32); i < len(v); i++ {
+			v[i] = float32(rng.NormFloat64())
+		}
+	}
+	y := b.Labels("y", w.batch)
+	for i, v := 0, y.Value().Data().([]int32); i < len(v); i++ {
+		v[i] = rng.Int32N(10)
+	}
+	cost := b.CrossEntropy(net.Forward(b, x), y, op.CrossEntropyOptions{})
+	if b.Err() != nil {
+		return 0, b.Err()
+	}
+	opt, err := nn.NewOptimizer(b, cost, nn.SGD(0.9, false, 0))
+	if err != nil {
+		return 0, err
+	}
+	vm := engine.New(b.Graph(), engine.On(o.dev), engine.WithUpdate(opt), engine.Outputs(cost))
+	defer vm.Close()
+	return timeCalls(ctx, budget, func() error {
+		opt.Step(0.001)
+		return vm.RunAll()
+	})
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"palladio/bench"
+)
+
+func newBench() *cobra.Command {
+	var o bench.Options
+	var asJSON, bars bool
+	var out string
+	c := &cobra.Command{
+		Use:   "bench [" + strings.Join(bench.SuiteNames(), "|") + "]…",
+		Short: "Measure the kernels, beside rivals and the machine's own peak",
+		RunE: func(c *cobra.Command, args []string) error {
+			o.Suites = args
+			if st, err := os.Stderr.Stat(); err == nil && st.Mode()&os.ModeCharDevice != 0 {
+				o.Progress = func(s string) { fmt.Fprintf(os.Stderr, "\r%s\x1b[K", s) }
+				defer fmt.Fprint(os.Stderr, "\r\x1b[K")
+			}
+			r, err := bench.Run(c.Context(), o)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = json.NewEncoder(c.OutOrStdout()).Encode(r)
+			} else {
+				err = r.Print(c.OutOrStdout())
+			}
+			if err != nil {
+				return err
+			}
+			if out != "" {
+				file, err := r.Write(out)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(c.ErrOrStderr(), "written to %s\n", file)
+			}
+			if missed := r.Missed(); bars && len(missed) > 0 {
+				return fmt.Errorf("%d of %d bars missed", len(missed), len(r.Bars))
+			}
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.BoolVar(&o.Peers, "peers", false, "also measure the rivals that make peers installs")
+	f.StringVar(&o.PeersDir, "peers-dir", "build/peers", "where the rivals were built")
+	f.StringVar(&o.Scripts, "peers-src", "bench/peers", "where the rivals' sources are")
+	f.IntVar(&o.Rounds, "rounds", 5, "turns that each contender gets")
+	f.DurationVar(&o.Budget, "budget", 0, "time for one contender, workload and turn (default 150ms)")
+	f.StringVar(&out, "out", "", "write the result as JSON into this folder")
+	f.BoolVar(&bars, "bars", false, "fail if a bar is missed")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}

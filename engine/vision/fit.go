@@ -1,0 +1,197 @@
+package vision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"gorgonia.org/gorgonia"
+
+	"palladio/engine"
+	"palladio/engine/data"
+	"palladio/engine/nn"
+	"palladio/engine/op"
+)
+
+// FitOptions say how a classifier is trained.
+type FitOptions struct {
+	Epochs         int
+	Batch          int
+	Rule           nn.Rule // the optimiser
+	Rate           float64 // highest learning rate
+	Schedule       string  // of nn.ScheduleNames, over all the steps
+	LabelSmoothing float64
+	Clip           float64 // largest global norm of the gradients; 0: any
+	Average        float64 // decay a step of the moving average of the weights, which is evaluated in their place; 0: none
+	Augment        data.Augment
+	Seed           uint64
+	Machine        []engine.Option // device, threads, profile
+	// OnEpoch hears of every finished epoch and of the parameters that were evaluated. ErrStop ends the training in good order, any other
+	// error is Fit's.
+	OnEpoch func(Epoch, *nn.Params) error
+}
+
+// ErrStop is what OnEpoch returns to end a training early.
+var ErrStop = errors.New("stop training")
+
+// Epoch is the account of one epoch.
+type Epoch struct {
+	Epoch    int           `json:"epoch"` // from 1
+	Loss     float64       `json:"loss"`  // mean over the training batches
+	Accuracy float64       `json:"accuracy"`
+	HeldLoss float64       `json:"held_loss"`
+	Time     time.Duration `json:"time_ns"` // of training, without the evaluation
+	Images   float64       `json:"images_per_second"`
+}
+
+// Fit trains net on a set and evaluates it on held-out images after every epoch. It returns the accounts of the epochs and the evaluated
+// parameters: params, which are trained in place, or their moving average.
+func Fit(ctx context.Context, net nn.Module, params *nn.Params, train, held *data.Images, o FitOptions) ([]Epoch, *nn.Params, error) {
+	f, err := newTrainer(net, params, train, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.vm.Close()
+	mean, std := f.loader.Normalisation()
+	ev, err := NewEvaluator(net, params, held, mean, std, o.Machine...)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer ev.Close()
+	var epochs []Epoch
+	best := params
+	for e := range o.Epochs {
+		ep, err := f.epoch(ctx, e)
+		if err != nil {
+			return epochs, best, err
+		}
+		if o.Average > 0 {
+			if best, err = f.opt.Averaged(); err != nil {
+				return epochs, best, err
+			}
+		}
+		if ep.Accuracy, ep.HeldLoss, err = ev.Evaluate(ctx, best); err != nil {
+			return epochs, best, err
+		}
+		epochs = append(epochs, ep)
+		if o.OnEpoch != nil {
+			if err := o.OnEpoch(ep, best); errors.Is(err, ErrStop) {
+				break
+			} else if err != nil {
+				return epochs, best, err
+			}
+		}
+	}
+	return epochs, best, nil
+}
+
+// trainer is the compiled training step.
+type trainer struct {
+	loader   *data.Loader
+	schedule nn.Schedule
+	opt      *nn.Optimizer
+	vm       *engine.Machine
+	mixed    bool
+
+	x      []float32 // the graph's inputs, filled in place
+	y, y2  []int32
+	lambda []float32
+	cost   gorgonia.Value
+	step   int
+}
+
+func newTrainer(net nn.Module, params *nn.Params, train *data.Images, o FitOptions) (*trainer, error) {
+	if o.Epochs < 1 {
+		return nil, fmt.Errorf("fit: %d epochs: want at least 1", o.Epochs)
+	}
+	if !(o.Rate > 0) {
+		return nil, fmt.Errorf("fit: learning rate %v: want above 0", o.Rate)
+	}
+	loader, err := data.NewLoader(train, data.LoaderOptions{Batch: o.Batch, Shuffle: true, Seed: o.Seed, DropLast: true, Augment: o.Augment})
+	if err != nil {
+		return nil, err
+	}
+	f := &trainer{loader: loader, mixed: o.Augment.Mixup > 0}
+	if f.schedule, err = nn.NamedSchedule(o.Schedule, o.Rate, o.Epochs*loader.Batches()); err != nil {
+		return nil, err
+	}
+	b := params.Build(gorgonia.NewGraph())
+	x := b.Input("x", o.Batch, train.H, train.W, train.C)
+	y := b.Labels("y", o.Batch)
+	f.x, f.y = x.Value().Data().([]float32), y.Value().Data().([]int32)
+	logits := net.Forward(b, x)
+	if err := checkLogits(b, logits, len(train.Classes)); err != nil {
+		return nil, err
+	}
+	loss := op.CrossEntropyOptions{Smoothing: o.LabelSmoothing}
+	var cost *gorgonia.Node
+	if f.mixed {
+		y2, lambda := b.Labels("y2", o.Batch), b.Input("lambda", o.Batch)
+		f.y2, f.lambda = y2.Value().Data().([]int32), lambda.Value().Data().([]float32)
+		cost = b.MixupCrossEntropy(logits, y, y2, lambda, loss)
+	} else {
+		cost = b.CrossEntropy(logits, y, loss)
+	}
+	if b.Err() != nil {
+		return nil, b.Err()
+	}
+	read := gorgonia.Read(cost, &f.cost)
+	var opts []nn.OptimizerOption
+	if o.Clip > 0 {
+		opts = append(opts, nn.ClipNorm(o.Clip))
+	}
+	if o.Average > 0 {
+		opts = append(opts, nn.Average(o.Average))
+	}
+	if f.opt, err = nn.NewOptimizer(b, cost, o.Rule, opts...); err != nil {
+		return nil, err
+	}
+	f.vm = engine.New(b.Graph(), append([]engine.Option{engine.WithUpdate(f.opt), engine.Outputs(read), engine.Seed(o.Seed)}, o.Machine...)...)
+	return f, nil
+}
+
+// checkLogits says whether a network ends in one logit a class.
+func checkLogits(b *nn.Builder, logits *gorgonia.Node, classes int) error {
+	if b.Err() != nil {
+		return b.Err()
+	}
+	if s := logits.Shape(); s.Dims() != 2 || s[1] != classes {
+		return fmt.Errorf("fit: the network's output is %v: want one row an image of %d logits, one a class", s, classes)
+	}
+	return nil
+}
+
+// epoch trains on every batch of epoch e.
+func (f *trainer) epoch(ctx context.Context, e int) (Epoch, error) {
+	start := time.Now()
+	var loss float64
+	images := 0
+	for b, err := range f.loader.Epoch(ctx, e) {
+		if err != nil {
+			return Epoch{}, err
+		}
+		copy(f.x, b.X)
+		copy(f.y, b.Y)
+		if f.mixed {
+			copy(f.y2, b.Y2)
+			for i := range f.lambda {
+				f.lambda[i] = b.Lambda
+			}
+		}
+		f.opt.Step(f.schedule(f.step))
+		if err := f.vm.RunAll(); err != nil {
+			return Epoch{}, err
+		}
+		f.step++
+		l := float64(f.cost.Data().(float32))
+		if math.IsNaN(l) || math.IsInf(l, 0) {
+			return Epoch{}, fmt.Errorf("fit: the loss is %v at step %d (epoch %d): lower the learning rate or clip the gradients", l, f.step, e+1)
+		}
+		loss += l * float64(b.N)
+		images += b.N
+	}
+	d := time.Since(start)
+	return Epoch{Epoch: e + 1, Loss: loss / float64(images), Time: d, Images: float64(images) / d.Seconds()}, nil
+}
