@@ -94,8 +94,14 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 		return d.prepareResize(k)
 	case kernels.ResizeBackward:
 		return d.prepareResizeBackward(k)
-	case kernels.Softmax, kernels.SoftmaxBackward, kernels.CrossEntropy, kernels.CrossEntropyBackward:
-		return d.ref.Prepare(k)
+	case kernels.Softmax:
+		return d.prepareSoftmax(k)
+	case kernels.SoftmaxBackward:
+		return d.prepareSoftmaxBackward(k)
+	case kernels.CrossEntropy:
+		return d.prepareCrossEntropy(k)
+	case kernels.CrossEntropyBackward:
+		return d.prepareCrossEntropyBackward(k)
 	case kernels.Random:
 		return d.prepareRandom(k)
 	case kernels.Dropout:

@@ -202,3 +202,20 @@ func BenchmarkResize(b *testing.B) {
 	}
 	benchAll(b, ks)
 }
+
+func BenchmarkSoftmax(b *testing.B) {
+	var ks []kernels.Kernel
+	for _, k := range []kernels.Softmax{
+		{Type: kernels.F32, Outer: 16384, Len: 512, Inner: 1}, {Type: kernels.F32, Outer: 256, Len: 32000, Inner: 1},
+		{Type: kernels.F32, Outer: 100000, Len: 10, Inner: 1}, {Type: kernels.F32, Outer: 64, Len: 21, Inner: 56 * 56},
+	} {
+		ks = append(ks, k, kernels.SoftmaxBackward{Of: k})
+	}
+	for _, k := range []kernels.CrossEntropy{
+		{Type: kernels.F32, N: 128, C: 10, Labels: kernels.I32}, {Type: kernels.F32, N: 1024, C: 32000, Labels: kernels.I32},
+		{Type: kernels.F32, N: 1024, C: 1000, Labels: kernels.I32, Smoothing: 0.1},
+	} {
+		ks = append(ks, k, kernels.CrossEntropyBackward{Of: k})
+	}
+	benchAll(b, ks)
+}

@@ -1,0 +1,187 @@
+package fallback
+
+import (
+	"fmt"
+	"math"
+
+	"palladio/kernels"
+)
+
+func (d *Device) prepareCrossEntropy(k kernels.CrossEntropy) (kernels.Exec, error) {
+	if k.Type == kernels.F64 {
+		return newCrossEntropy(d, vecF64(d.level), k, false, false), nil
+	}
+	return newCrossEntropy(d, vecF32(d.level), k, false, false), nil
+}
+
+func (d *Device) prepareCrossEntropyBackward(k kernels.CrossEntropyBackward) (kernels.Exec, error) {
+	if k.Of.Type == kernels.F64 {
+		return newCrossEntropy(d, vecF64(d.level), k.Of, true, k.PerSample), nil
+	}
+	return newCrossEntropy(d, vecF32(d.level), k.Of, true, k.PerSample), nil
+}
+
+// crossEntropyExec runs a cross-entropy or its gradient, a row of logits at a time: one look at memory forward, one look and one
+// write backward.
+type crossEntropyExec[T interface{ float32 | float64 }] struct {
+	pool                *pool
+	v                   *vecmath[T]
+	k                   kernels.CrossEntropy
+	backward, perSample bool
+	rows                int // in a part of the work
+
+	logits, losses, mean, lse []T
+	upstream, dlogits         []T
+	classes32                 []int32
+	classes64                 []int64
+	probabilities             []T
+	scratch                   []T
+	share                     T // the gradient of each sample that counts, where that of the mean is given
+}
+
+func newCrossEntropy[T interface{ float32 | float64 }](d *Device, v *vecmath[T], k kernels.CrossEntropy, backward, perSample bool) *crossEntropyExec[T] {
+	return &crossEntropyExec[T]{pool: d.pool, v: v, k: k, backward: backward, perSample: perSample,
+		rows: max(softmaxBytes/(k.C*k.Type.Size()), 1)}
+}
+
+func (e *crossEntropyExec[T]) Workspace() int { return e.pool.threads * e.k.C * e.k.Type.Size() }
+
+func (e *crossEntropyExec[T]) Run(args []kernels.Arg, w kernels.Arg) error {
+	e.logits = kernels.Slice[T](args[0])
+	switch e.k.Labels {
+	case kernels.I32:
+		e.classes32 = kernels.Slice[int32](args[1])
+	case kernels.I64:
+		e.classes64 = kernels.Slice[int64](args[1])
+	default:
+		e.probabilities = kernels.Slice[T](args[1])
+	}
+	e.scratch = kernels.Slice[T](w)
+	count, err := e.check()
+	if err != nil {
+		return err
+	}
+	if e.backward {
+		e.lse, e.upstream, e.dlogits = kernels.Slice[T](args[2]), kernels.Slice[T](args[3]), kernels.Slice[T](args[4])
+		if !e.perSample {
+			e.share = T(float64(e.upstream[0]) / float64(max(count, 1)))
+		}
+	} else {
+		e.losses, e.mean, e.lse = kernels.Slice[T](args[2]), kernels.Slice[T](args[3]), kernels.Slice[T](args[4])
+	}
+	e.pool.inParts((e.k.N+e.rows-1)/e.rows, 2*e.k.Type.Size()*e.k.N*e.k.C, e)
+	if !e.backward {
+		sum := 0.0
+		for _, l := range e.losses {
+			sum += float64(l)
+		}
+		e.mean[0] = T(sum / float64(max(count, 1)))
+	}
+	return nil
+}
+
+// label is the class of a sample, and whether the sample counts. It is only asked of classes.
+func (e *crossEntropyExec[T]) label(n int) (class int64, counts bool) {
+	if e.classes32 != nil {
+		class = int64(e.classes32[n])
+	} else {
+		class = e.classes64[n]
+	}
+	return class, !e.k.Ignore || class != e.k.IgnoreIndex
+}
+
+// check counts the samples that are not ignored and finds labels outside the classes.
+func (e *crossEntropyExec[T]) check() (count int, err error) {
+	if e.k.Labels == e.k.Type {
+		return e.k.N, nil
+	}
+	for n := range e.k.N {
+		class, counts := e.label(n)
+		if !counts {
+			continue
+		}
+		if class < 0 || class >= int64(e.k.C) {
+			return 0, fmt.Errorf("%s: label %d of sample %d, want 0 to %d", e.k, class, n, e.k.C-1)
+		}
+		count++
+	}
+	return count, nil
+}
+
+func (e *crossEntropyExec[T]) part(i, worker int) {
+	s := rowOf(e.scratch, worker, e.k.C)
+	for n := i * e.rows; n < min((i+1)*e.rows, e.k.N); n++ {
+		if e.backward {
+			e.gradient(n)
+		} else {
+			e.loss(n, s)
+		}
+	}
+}
+
+// loss computes in differences from the row's maximum, in float64 where numbers meet: large logits cost no digits.
+func (e *crossEntropyExec[T]) loss(n int, s []T) {
+	x := rowOf(e.logits, n, e.k.C)
+	m := e.v.max(x)
+	log := math.Log(e.v.expSum(s, x, m))
+	e.lse[n] = T(float64(m) + log)
+	smooth := e.k.Smoothing
+	loss := 0.0
+	if e.probabilities != nil {
+		q := rowOf(e.probabilities, n, e.k.C)
+		e.v.apply2s(kernels.Sub, s, x, m)
+		loss = (1 - smooth) * (log*e.v.sum(q) - e.v.dot(q, s))
+		if math.IsNaN(loss) {
+			loss = (1 - smooth) * e.lossWithoutZeros(q, s, log)
+		}
+	} else {
+		label, counts := e.label(n)
+		if !counts {
+			e.losses[n] = 0
+			return
+		}
+		loss = (1 - smooth) * (float64(m) - float64(x[label]) + log)
+	}
+	if smooth > 0 {
+		e.v.apply2s(kernels.Sub, s, x, m)
+		loss += smooth * (log - e.v.sum(s)/float64(e.k.C))
+	}
+	e.losses[n] = T(loss)
+}
+
+// lossWithoutZeros is Σ q·(log - s) over the classes with q other than 0, for rows in which 0·Inf gave NaN.
+func (e *crossEntropyExec[T]) lossWithoutZeros(q, s []T, log float64) float64 {
+	loss := 0.0
+	for c, p := range q {
+		if p != 0 {
+			loss += float64(p) * (log - float64(s[c]))
+		}
+	}
+	return loss
+}
+
+func (e *crossEntropyExec[T]) gradient(n int) {
+	dx := rowOf(e.dlogits, n, e.k.C)
+	d, smooth := float64(e.share), e.k.Smoothing
+	if e.perSample {
+		d = float64(e.upstream[n])
+	}
+	x := rowOf(e.logits, n, e.k.C)
+	even := -d * smooth / float64(e.k.C) // what smoothing takes from each class
+	if e.probabilities != nil {
+		q := rowOf(e.probabilities, n, e.k.C)
+		weight := (1-smooth)*e.v.sum(q) + smooth
+		e.v.expSum(dx, x, e.lse[n])
+		e.v.scaleShift(dx, dx, T(d*weight), T(even))
+		e.v.axpy(dx, q, T(-d*(1-smooth)), dx)
+		return
+	}
+	label, counts := e.label(n)
+	if !counts {
+		clear(dx)
+		return
+	}
+	e.v.expSum(dx, x, e.lse[n])
+	e.v.scaleShift(dx, dx, T(d), T(even))
+	dx[label] -= T(d * (1 - smooth))
+}
