@@ -138,7 +138,7 @@ func (s *Images) Resize(h, w int) (*Images, error) {
 	out.H, out.W = h, w
 	out.Pix = make([]uint8, 0, s.N*h*w*s.C)
 	for i := range s.N {
-		out.Pix = append(out.Pix, pixels(s.picture(i), h, w, s.C)...)
+		out.Pix = append(out.Pix, Pixels(s.picture(i), h, w, s.C)...)
 	}
 	return &out, nil
 }

@@ -62,7 +62,7 @@ func (s *Images) appendClass(dir string, label int32) error {
 		if s.N > 0 && len(s.Pix) > maxBytes {
 			return fmt.Errorf("%s: more than %d bytes of pixels: give a smaller size", s.Name, maxBytes)
 		}
-		s.Pix = append(s.Pix, pixels(img, s.H, s.W, s.C)...)
+		s.Pix = append(s.Pix, Pixels(img, s.H, s.W, s.C)...)
 		s.Labels = append(s.Labels, label)
 		s.N++
 		return nil
@@ -93,8 +93,8 @@ func decodeImage(file string) (image.Image, error) {
 	return img, nil
 }
 
-// pixels scales an image and lays it out as [h, w, c].
-func pixels(img image.Image, h, w, c int) []uint8 {
+// Pixels scales an image to h × w (Catmull-Rom, with antialiasing when it shrinks) and lays it out as [h, w, c]; c is 1 or 3.
+func Pixels(img image.Image, h, w, c int) []uint8 {
 	rect := image.Rect(0, 0, w, h)
 	scale := func(dst draw.Image) {
 		if img.Bounds().Dx() == w && img.Bounds().Dy() == h {
