@@ -261,6 +261,7 @@ func moveCases() []opCase {
 	x := normal(2, 3, 4)
 	return []opCase{
 		{ops: "Reshape", f: func(x nodes) (node, error) { return Reshape(x[0], 4, -1) }, in: []input{x}}, {ops: "Flatten", f: func(x nodes) (node, error) { return Flatten(x[0], 1) }, in: []input{x}},
+		{ops: "Constant", f: func(x nodes) (node, error) { return Constant(x[0].Graph(), tensor.Float64, []float64{3, 1, 2}, 3) }, in: []input{x}, flat: true, want: []float64{3, 1, 2}},
 		{ops: "BroadcastTo", f: func(x nodes) (node, error) { return BroadcastTo(x[0], 2, 3, 4) }, in: []input{normal(3, 1)}},
 		{ops: "Transpose", f: func(x nodes) (node, error) { return Transpose(x[0], 2, 0, 1) }, in: []input{x}}, {ops: "Transpose", f: func(x nodes) (node, error) { return Transpose(x[0]) }, in: []input{x}},
 		{ops: "ToNHWC", f: f1(ToNHWC), in: []input{normal(1, 2, 2, 3)}}, {ops: "ToNCHW", f: f1(ToNCHW), in: []input{normal(1, 2, 2, 3)}},

@@ -1,10 +1,12 @@
 package op
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 
 	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	"palladio/kernels"
 )
@@ -93,4 +95,24 @@ func BroadcastTo(x *gorgonia.Node, shape ...int) (*gorgonia.Node, error) {
 		}
 	}
 	return apply(o, x)
+}
+
+// Constant is a tensor of fixed values, rounded to the element type, in row-major order.
+func Constant(g *gorgonia.ExprGraph, of tensor.Dtype, values []float64, shape ...int) (*gorgonia.Node, error) {
+	t, ok := dtypes[of]
+	if g == nil || !ok {
+		return nil, fmt.Errorf("constant: graph %p, element type %v: want a graph, and a type of the vocabulary", g, of)
+	}
+	if err := kernels.CheckShape("constant", shape, 0); err != nil {
+		return nil, err
+	}
+	if len(values) != kernels.Elems(shape) {
+		return nil, fmt.Errorf("constant: %d values for shape %v", len(values), shape)
+	}
+	values, shape = slices.Clone(values), slices.Clone(shape)
+	h := sha256.Sum256(kernels.HostArg(values).Host)
+	return add(g, &operator{text: fmt.Sprintf("constant %x", h[:12]), out: kind{t, shape}, lower: func(l Lowering) error {
+		l.Alias(0, l.Const(t, shape, values))
+		return nil
+	}}, nil), nil
 }
