@@ -90,6 +90,7 @@ func newRoot() *cobra.Command {
 		newDevices(),
 		newCheck(),
 		newBench(),
+		newTrain(),
 	)
 	return root
 }

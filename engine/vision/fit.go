@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
+	"strconv"
 	"time"
 
 	"gorgonia.org/gorgonia"
@@ -28,6 +30,11 @@ type FitOptions struct {
 	Augment        data.Augment
 	Seed           uint64
 	Machine        []engine.Option // device, threads, profile
+	// Checkpoint is a file that holds the state of the training after each epoch. With Resume, a training whose file is there goes on from it.
+	Checkpoint string
+	Resume     bool
+	// Finished is given the machine of the training steps before it is closed, for its plan and its profile.
+	Finished func(*engine.Machine) error
 	// OnEpoch hears of every finished epoch and of the parameters that were evaluated. ErrStop ends the training in good order, any other
 	// error is Fit's.
 	OnEpoch func(Epoch, *nn.Params) error
@@ -62,7 +69,12 @@ func Fit(ctx context.Context, net nn.Module, params *nn.Params, train, held *dat
 	defer ev.Close()
 	var epochs []Epoch
 	best := params
-	for e := range o.Epochs {
+	if o.Average > 0 && f.first > 0 { // a resumed training may have nothing left to do
+		if best, err = f.opt.Averaged(); err != nil {
+			return nil, nil, err
+		}
+	}
+	for e := f.first; e < o.Epochs; e++ {
 		ep, err := f.epoch(ctx, e)
 		if err != nil {
 			return epochs, best, err
@@ -76,6 +88,9 @@ func Fit(ctx context.Context, net nn.Module, params *nn.Params, train, held *dat
 			return epochs, best, err
 		}
 		epochs = append(epochs, ep)
+		if err := f.save(o.Checkpoint, params, ep.Epoch); err != nil {
+			return epochs, best, err
+		}
 		if o.OnEpoch != nil {
 			if err := o.OnEpoch(ep, best); errors.Is(err, ErrStop) {
 				break
@@ -83,6 +98,9 @@ func Fit(ctx context.Context, net nn.Module, params *nn.Params, train, held *dat
 				return epochs, best, err
 			}
 		}
+	}
+	if o.Finished != nil {
+		return epochs, best, o.Finished(f.vm)
 	}
 	return epochs, best, nil
 }
@@ -100,6 +118,7 @@ type trainer struct {
 	lambda []float32
 	cost   gorgonia.Value
 	step   int
+	first  int // epoch
 }
 
 func newTrainer(net nn.Module, params *nn.Params, train *data.Images, o FitOptions) (*trainer, error) {
@@ -149,7 +168,38 @@ func newTrainer(net nn.Module, params *nn.Params, train *data.Images, o FitOptio
 		return nil, err
 	}
 	f.vm = engine.New(b.Graph(), append([]engine.Option{engine.WithUpdate(f.opt), engine.Outputs(read), engine.Seed(o.Seed)}, o.Machine...)...)
-	return f, nil
+	if o.Resume {
+		err = f.resume(o.Checkpoint, params)
+	}
+	return f, err
+}
+
+// metaEpochs is the entry of a checkpoint that counts the finished epochs.
+const metaEpochs = "epochs"
+
+// save writes the state after so many epochs.
+func (f *trainer) save(file string, params *nn.Params, epochs int) error {
+	if file == "" {
+		return nil
+	}
+	return nn.SaveCheckpoint(file, params, f.opt, map[string]string{metaEpochs: strconv.Itoa(epochs)})
+}
+
+// resume reads the state, if there is one.
+func (f *trainer) resume(file string, params *nn.Params) error {
+	meta, err := nn.LoadCheckpoint(file, params, f.opt)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if f.first, err = strconv.Atoi(meta[metaEpochs]); err != nil {
+		return fmt.Errorf("resume from %s: it does not say how many epochs it has had", file)
+	}
+	f.step = f.first * f.loader.Batches()
+	f.vm.SetStep(uint64(f.step))
+	return nil
 }
 
 // checkLogits says whether a network ends in one logit a class.
