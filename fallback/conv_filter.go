@@ -48,6 +48,9 @@ func (d *Device) prepareConvBackwardFilter(k kernels.ConvBackwardFilter) (kernel
 	if g.groups > 1 && g.groups == g.c && g.c == g.k {
 		return d.depthwiseFilter(g, k.Bias, k.FLOPs()), nil
 	}
+	if winogradFilterPays(winogradAt(d.level), g) {
+		return d.winogradFilter(g, k.Bias), nil
+	}
 	return d.outerFilter(g, k.Bias, k.FLOPs()), nil
 }
 
