@@ -78,6 +78,10 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 	switch k := k.(type) { // a line a family
 	case kernels.Elementwise:
 		return elementwise(d, k)
+	case kernels.Reduce:
+		return reduce(d, k)
+	case kernels.ArgReduce:
+		return argReduce(d, k)
 	case kernels.Norm:
 		return d.prepareNorm(k)
 	case kernels.NormBackward:
