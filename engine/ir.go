@@ -92,6 +92,8 @@ type program struct {
 	outputs []output
 	counter int32 // the value of the random counter, or -1
 	slices  []sliced
+	costs   []int32 // what was differentiated
+	saved   []int32 // what recomputation keeps
 }
 
 // output binds a value of the program to a node of the graph.

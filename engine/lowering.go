@@ -56,6 +56,7 @@ func (c *config) lower(g *gorgonia.ExprGraph) (*program, error) {
 		}
 	}
 	b.bindOutputs(w)
+	b.mark(list)
 	return b.program, nil
 }
 
@@ -82,6 +83,23 @@ func (b *builder) bindOutputs(w wanted) {
 	}
 	for _, o := range b.outputs {
 		b.values[o.value].keep = true
+	}
+}
+
+// mark records the values that recomputation must know.
+func (b *builder) mark(list gorgonia.Nodes) {
+	if !b.cfg.remat {
+		return
+	}
+	for _, n := range list {
+		if isCost(n) {
+			b.costs = append(b.costs, int32(b.tensors[n].ID))
+		}
+	}
+	for _, n := range b.cfg.saved {
+		if t, ok := b.tensors[n]; ok {
+			b.saved = append(b.saved, int32(t.ID))
+		}
 	}
 }
 

@@ -22,7 +22,7 @@ func (m *Machine) optimise() error {
 	p.fuseEpilogues()
 	p.fuseElementwise()
 	if m.cfg.remat {
-		p.recompute(m.cfg)
+		p.recompute()
 	}
 	p.collapseAxes()
 	return nil
@@ -75,6 +75,11 @@ func (p *program) replace(r *replacement, v, by int32) bool {
 func (p *program) finish(r *replacement) {
 	for i := range p.outputs {
 		p.outputs[i].value = r.find(p.outputs[i].value)
+	}
+	for _, list := range [][]int32{p.costs, p.saved} {
+		for i, v := range list {
+			list[i] = r.find(v)
+		}
 	}
 	p.sweep()
 }

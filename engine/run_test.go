@@ -336,3 +336,21 @@ func TestBadBinding(t *testing.T) {
 		t.Errorf("with another shape: %v", err)
 	}
 }
+
+// TestRecompute trades calls for memory.
+func TestRecompute(t *testing.T) {
+	g, _ := deepMLP(t, 64, 32)
+	plan := func(opts ...Option) *Plan {
+		m := New(g, append(opts, On(ref.New()))...)
+		defer m.Close()
+		p, err := m.Plan()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	all, less := plan(), plan(Recompute())
+	if 2*less.Arena > all.Arena || len(less.Calls) <= len(all.Calls) || len(less.Calls) > 2*len(all.Calls) {
+		t.Errorf("recomputation takes %d bytes and %d calls; without it %d and %d", less.Arena, len(less.Calls), all.Arena, len(all.Calls))
+	}
+}
