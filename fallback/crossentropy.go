@@ -36,7 +36,8 @@ type crossEntropyExec[T interface{ float32 | float64 }] struct {
 	classes64                 []int64
 	probabilities             []T
 	scratch                   []T
-	share                     T // the gradient of each sample that counts, where that of the mean is given
+	stream                    bool // dlogits are written past the caches
+	share                     T    // the gradient of each sample that counts, where that of the mean is given
 }
 
 func newCrossEntropy[T interface{ float32 | float64 }](d *Device, v *vecmath[T], k kernels.CrossEntropy, backward, perSample bool) *crossEntropyExec[T] {
@@ -44,7 +45,7 @@ func newCrossEntropy[T interface{ float32 | float64 }](d *Device, v *vecmath[T],
 		rows: max(softmaxBytes/(k.C*k.Type.Size()), 1)}
 }
 
-func (e *crossEntropyExec[T]) Workspace() int { return e.pool.threads * e.k.C * e.k.Type.Size() }
+func (e *crossEntropyExec[T]) Workspace() int { return e.pool.threads * softmaxChunk * e.k.Type.Size() }
 
 func (e *crossEntropyExec[T]) Run(args []kernels.Arg, w kernels.Arg) error {
 	e.logits = kernels.Slice[T](args[0])
@@ -63,6 +64,7 @@ func (e *crossEntropyExec[T]) Run(args []kernels.Arg, w kernels.Arg) error {
 	}
 	if e.backward {
 		e.lse, e.upstream, e.dlogits = kernels.Slice[T](args[2]), kernels.Slice[T](args[3]), kernels.Slice[T](args[4])
+		e.stream = len(args[4].Host) >= streamBytes
 		if !e.perSample {
 			e.share = T(float64(e.upstream[0]) / float64(max(count, 1)))
 		}
@@ -109,10 +111,10 @@ func (e *crossEntropyExec[T]) check() (count int, err error) {
 }
 
 func (e *crossEntropyExec[T]) part(i, worker int) {
-	s := rowOf(e.scratch, worker, e.k.C)
+	s := rowOf(e.scratch, worker, softmaxChunk)
 	for n := i * e.rows; n < min((i+1)*e.rows, e.k.N); n++ {
 		if e.backward {
-			e.gradient(n)
+			e.gradient(n, s)
 		} else {
 			e.loss(n, s)
 		}
@@ -122,18 +124,13 @@ func (e *crossEntropyExec[T]) part(i, worker int) {
 // loss computes in differences from the row's maximum, in float64 where numbers meet: large logits cost no digits.
 func (e *crossEntropyExec[T]) loss(n int, s []T) {
 	x := rowOf(e.logits, n, e.k.C)
-	m := e.v.max(x)
-	log := math.Log(e.v.expSum(s, x, m))
+	m, sum := e.v.logSumExp(x, s)
+	log := math.Log(sum)
 	e.lse[n] = T(float64(m) + log)
 	smooth := e.k.Smoothing
 	loss := 0.0
 	if e.probabilities != nil {
-		q := rowOf(e.probabilities, n, e.k.C)
-		e.v.apply2s(kernels.Sub, s, x, m)
-		loss = (1 - smooth) * (log*e.v.sum(q) - e.v.dot(q, s))
-		if math.IsNaN(loss) {
-			loss = (1 - smooth) * e.lossWithoutZeros(q, s, log)
-		}
+		loss = (1 - smooth) * e.against(rowOf(e.probabilities, n, e.k.C), x, m, log, s)
 	} else {
 		label, counts := e.label(n)
 		if !counts {
@@ -143,37 +140,50 @@ func (e *crossEntropyExec[T]) loss(n int, s []T) {
 		loss = (1 - smooth) * (float64(m) - float64(x[label]) + log)
 	}
 	if smooth > 0 {
-		e.v.apply2s(kernels.Sub, s, x, m)
-		loss += smooth * (log - e.v.sum(s)/float64(e.k.C))
+		inChunks(e.k.C, func(lo, hi int) {
+			e.v.apply2s(kernels.Sub, s[:hi-lo], x[lo:hi], m)
+			loss += smooth / float64(e.k.C) * (log*float64(hi-lo) - e.v.sum(s[:hi-lo]))
+		})
 	}
 	e.losses[n] = T(loss)
 }
 
-// lossWithoutZeros is Σ q·(log - s) over the classes with q other than 0, for rows in which 0·Inf gave NaN.
-func (e *crossEntropyExec[T]) lossWithoutZeros(q, s []T, log float64) float64 {
+// against is Σ q·(m + log - x).
+func (e *crossEntropyExec[T]) against(q, x []T, m T, log float64, s []T) float64 {
 	loss := 0.0
+	inChunks(e.k.C, func(lo, hi int) {
+		e.v.apply2s(kernels.Sub, s[:hi-lo], x[lo:hi], m)
+		loss += log*e.v.sum(q[lo:hi]) - e.v.dot(q[lo:hi], s)
+	})
+	if !math.IsNaN(loss) {
+		return loss
+	}
+	loss = 0 // perhaps from 0·Inf, which counts as 0
 	for c, p := range q {
 		if p != 0 {
-			loss += float64(p) * (log - float64(s[c]))
+			loss += float64(p) * (float64(m) - float64(x[c]) + log)
 		}
 	}
 	return loss
 }
 
-func (e *crossEntropyExec[T]) gradient(n int) {
-	dx := rowOf(e.dlogits, n, e.k.C)
+func (e *crossEntropyExec[T]) gradient(n int, s []T) {
+	dx, x, lse := rowOf(e.dlogits, n, e.k.C), rowOf(e.logits, n, e.k.C), e.lse[n]
 	d, smooth := float64(e.share), e.k.Smoothing
 	if e.perSample {
 		d = float64(e.upstream[n])
 	}
-	x := rowOf(e.logits, n, e.k.C)
 	even := -d * smooth / float64(e.k.C) // what smoothing takes from each class
 	if e.probabilities != nil {
 		q := rowOf(e.probabilities, n, e.k.C)
 		weight := (1-smooth)*e.v.sum(q) + smooth
-		e.v.expSum(dx, x, e.lse[n])
-		e.v.scaleShift(dx, dx, T(d*weight), T(even))
-		e.v.axpy(dx, q, T(-d*(1-smooth)), dx)
+		inChunks(e.k.C, func(lo, hi int) {
+			y := place(dx[lo:hi], s, e.stream)
+			e.v.expSum(y, x[lo:hi], lse)
+			e.v.scaleShift(y, y, T(d*weight), T(even))
+			e.v.axpy(y, q[lo:hi], T(-d*(1-smooth)), y)
+			e.v.emit(dx[lo:hi], y, e.stream)
+		})
 		return
 	}
 	label, counts := e.label(n)
@@ -181,7 +191,13 @@ func (e *crossEntropyExec[T]) gradient(n int) {
 		clear(dx)
 		return
 	}
-	e.v.expSum(dx, x, e.lse[n])
-	e.v.scaleShift(dx, dx, T(d), T(even))
-	dx[label] -= T(d * (1 - smooth))
+	inChunks(e.k.C, func(lo, hi int) {
+		y := place(dx[lo:hi], s, e.stream)
+		e.v.expSum(y, x[lo:hi], lse)
+		e.v.scaleShift(y, y, T(d), T(even))
+		if l := int(label) - lo; l >= 0 && l < len(y) {
+			y[l] -= T(d * (1 - smooth))
+		}
+		e.v.emit(dx[lo:hi], y, e.stream)
+	})
 }

@@ -2,6 +2,7 @@ package fallback
 
 import (
 	"math"
+	"unsafe"
 
 	"palladio/kernels"
 )
@@ -9,8 +10,11 @@ import (
 // softmaxBytes is about what a part of a softmax's or a loss's work reads.
 const softmaxBytes = 32 << 10
 
+// softmaxChunk is how many elements of a long line pass through several routines at a time: few enough for the first-level cache.
+const softmaxChunk = 2048
+
 // softmaxTile is how many neighbouring lines along an inner axis are done together, in the lanes.
-const softmaxTile = 512
+const softmaxTile = 256
 
 func (d *Device) prepareSoftmax(k kernels.Softmax) (kernels.Exec, error) {
 	if k.Type == kernels.F64 {
@@ -33,9 +37,10 @@ type softmaxExec[T interface{ float32 | float64 }] struct {
 	v        *vecmath[T]
 	k        kernels.Softmax
 	backward bool
-	lines    int // contiguous lines in a part of the work
-	tiles    int // of an inner axis
-	room     int // elements of scratch memory of a thread
+	lines    int  // contiguous lines in a part of the work
+	tiles    int  // of an inner axis
+	room     int  // elements of scratch memory of a thread
+	stream   bool // the result is written past the caches
 
 	a, b, out []T // x, or y and dy; y or dx
 	scratch   []T
@@ -44,7 +49,7 @@ type softmaxExec[T interface{ float32 | float64 }] struct {
 func newSoftmax[T interface{ float32 | float64 }](d *Device, v *vecmath[T], k kernels.Softmax, backward bool) *softmaxExec[T] {
 	e := &softmaxExec[T]{pool: d.pool, v: v, k: k, backward: backward,
 		lines: max(softmaxBytes/max(k.Len*k.Type.Size(), 1), 1), tiles: (k.Inner + softmaxTile - 1) / softmaxTile}
-	e.room = k.Len
+	e.room = softmaxChunk
 	if k.Inner > 1 {
 		e.room = 3 * softmaxTile
 	}
@@ -62,6 +67,7 @@ func (e *softmaxExec[T]) Run(args []kernels.Arg, w kernels.Arg) error {
 	if e.backward {
 		e.b = kernels.Slice[T](args[1])
 	}
+	e.stream = len(args[len(args)-1].Host) >= streamBytes
 	e.scratch = kernels.Slice[T](w)
 	parts := (k.Outer + e.lines - 1) / e.lines
 	if k.Inner > 1 {
@@ -88,26 +94,85 @@ func (e *softmaxExec[T]) part(i, worker int) {
 }
 
 func (e *softmaxExec[T]) line(y, x, s []T) {
-	m := e.v.max(x)
 	if e.k.Log {
-		sum := e.v.expSum(s, x, m)
-		e.v.apply2s(kernels.Sub, y, x, m) // first m, then the rest: their sum would lose the digits of the rest
-		e.v.apply2s(kernels.Sub, y, y, T(math.Log(sum)))
+		m, sum := e.v.logSumExp(x, s)
+		log := T(math.Log(sum))
+		inChunks(len(x), func(lo, hi int) { // first m, then the rest: their sum would lose the digits of the rest
+			e.v.apply2s(kernels.Sub, s[:hi-lo], x[lo:hi], m)
+			e.v.apply2s(kernels.Sub, place(y[lo:hi], s, e.stream), s[:hi-lo], log)
+			e.v.emit(y[lo:hi], s, e.stream)
+		})
 		return
 	}
-	sum := e.v.expSum(y, x, m)
+	sum := e.v.expSum(y, x, e.v.max(x))
 	e.v.apply2s(kernels.Mul, y, y, T(1/sum))
 }
 
 func (e *softmaxExec[T]) lineBackward(dx, y, dy, s []T) {
 	if e.k.Log {
-		sum := e.v.sum(dy)
-		e.v.apply(kernels.Exp, s, y)
-		e.v.axpy(dx, s, T(-sum), dy)
+		sum := T(-e.v.sum(dy))
+		inChunks(len(y), func(lo, hi int) {
+			e.v.apply(kernels.Exp, s[:hi-lo], y[lo:hi])
+			e.v.axpy(place(dx[lo:hi], s, e.stream), s[:hi-lo], sum, dy[lo:hi])
+			e.v.emit(dx[lo:hi], s, e.stream)
+		})
 		return
 	}
-	e.v.apply2s(kernels.Sub, s, dy, T(e.v.dot(y, dy)))
-	e.v.apply2(kernels.Mul, dx, s, y)
+	dot := T(e.v.dot(y, dy))
+	inChunks(len(y), func(lo, hi int) {
+		e.v.apply2s(kernels.Sub, s[:hi-lo], dy[lo:hi], dot)
+		e.v.apply2(kernels.Mul, place(dx[lo:hi], s, e.stream), s[:hi-lo], y[lo:hi])
+		e.v.emit(dx[lo:hi], s, e.stream)
+	})
+}
+
+// inChunks calls f with the bounds of the chunks of a line.
+func inChunks(n int, f func(lo, hi int)) {
+	for lo := 0; lo < n; lo += softmaxChunk {
+		f(lo, min(lo+softmaxChunk, n))
+	}
+}
+
+// place is where the last routine on a chunk writes: the result itself, or scratch memory whose contents emit will move.
+func place[T any](dst, scratch []T, stream bool) []T {
+	if stream {
+		return scratch[:len(dst)]
+	}
+	return dst
+}
+
+// emit moves what lies in scratch memory to its place past the caches.
+func (v *vecmath[T]) emit(dst, scratch []T, stream bool) {
+	switch {
+	case !stream:
+	case len(dst)%16 == 0 && uintptr(unsafe.Pointer(&dst[0]))%64 == 0:
+		v.streamCopy(&dst[0], &scratch[0], len(dst))
+	default:
+		copy(dst, scratch)
+	}
+}
+
+// logSumExp gives the maximum m and Σ exp(x - m) of a line in one look at memory: chunk by chunk, each relative to its own maximum, joined in
+// float64. s is scratch for a chunk.
+func (v *vecmath[T]) logSumExp(x, s []T) (m T, sum float64) {
+	m = T(math.Inf(-1))
+	for len(x) > 0 {
+		n := min(len(x), softmaxChunk)
+		top := v.max(x[:n])
+		switch part := 0.0; {
+		case top == T(math.Inf(-1)): // nothing but -Inf adds nothing
+		case !(top <= m): // a new maximum, or NaN
+			part = v.expSum(s[:n], x[:n], top)
+			sum, m = sum*math.Exp(float64(m)-float64(top))+part, top
+		default:
+			sum += v.expSum(s[:n], x[:n], top) * math.Exp(float64(top)-float64(m))
+		}
+		x = x[n:]
+	}
+	if m == T(math.Inf(-1)) {
+		return m, math.NaN() // as 0/0
+	}
+	return m, sum
 }
 
 // tile does the lines that begin at the inner positions from first on.
@@ -144,12 +209,13 @@ func (e *softmaxExec[T]) tile(outer, first int, s []T) {
 			v.apply2(kernels.Max, shift, shift, at(e.a, j))
 		}
 		for j := range e.k.Len {
-			v.apply2(kernels.Sub, spare, at(e.a, j), shift)
-			v.apply(kernels.Exp, spare, spare)
-			v.apply2(kernels.Add, total, total, spare)
+			to := spare
 			if !e.k.Log {
-				copy(at(e.out, j), spare)
+				to = at(e.out, j)
 			}
+			v.apply2(kernels.Sub, to, at(e.a, j), shift)
+			v.apply(kernels.Exp, to, to)
+			v.apply2(kernels.Add, total, total, to)
 		}
 		if e.k.Log {
 			v.apply(kernels.Log, total, total)
