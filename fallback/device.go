@@ -110,13 +110,27 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 		return d.prepareRandom(k)
 	case kernels.Dropout:
 		return d.prepareDropout(k)
+	case kernels.Move:
+		return d.prepareMove(k)
+	case kernels.Concat:
+		return d.prepareConcat(k)
+	case kernels.Pad:
+		return d.preparePad(k)
+	case kernels.PadBackward:
+		return d.preparePadBackward(k)
+	case kernels.Gather:
+		return d.prepareGather(k)
+	case kernels.ScatterAdd:
+		return d.prepareScatterAdd(k)
+	case kernels.OneHot:
+		return d.prepareOneHot(k)
 	case kernels.SGD, kernels.Adam, kernels.LAMB, kernels.AdaDelta, kernels.RMSProp:
 		return d.prepareOptim(k)
 	case kernels.ClipScale:
 		return d.prepareClipScale(k)
 	case kernels.EMA:
 		return d.prepareEMA(k)
-	case kernels.Move, kernels.Concat, kernels.Pad, kernels.PadBackward, kernels.Gather, kernels.ScatterAdd, kernels.OneHot, kernels.Sort, kernels.TopK:
+	case kernels.Sort, kernels.TopK:
 		return d.ref.Prepare(k)
 	case kernels.Conv:
 		return d.prepareConv(k)

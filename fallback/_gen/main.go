@@ -25,6 +25,7 @@ var families = map[string]func(){
 	"philox":    philox,
 	"stream":    stream,
 	"taps":      taps,
+	"transpose": transpose,
 	"vecarith":  vecarith,
 	"vecmath":   vecmath,
 	"vecrow":    vecrow,
