@@ -93,8 +93,7 @@ type Optimizer struct {
 	state  *Params // by "<parameter>/<state>"; "average/<parameter>"
 	nodes  gorgonia.Nodes
 	steps  []paramStep
-	hyper  *tensor.Dense // learning rate, step
-	decay  *tensor.Dense // of the average
+	set    func(lr float64, step int) // writes the learning rate and the step's number to their variable
 	step   int
 	from   *Params
 }
@@ -146,9 +145,10 @@ func OptimizerWithState(b *Builder, cost Node, rule Rule, from *Optimizer, opts 
 	if err != nil {
 		return nil, fmt.Errorf("optimiser %s: %w", rule, err)
 	}
-	o.hyper, o.decay = newDense(b.params.dtype, []int{2}), newDense(b.params.dtype, []int{1})
-	setFloats(o.decay, []float64{o.average})
-	o.nodes = gorgonia.Nodes{b.variable("optimizer/hyper", o.hyper), b.variable("optimizer/average", o.decay)}
+	hyper, decay := newDense(b.params.dtype, []int{2}), newDense(b.params.dtype, []int{1})
+	setFloats(decay, []float64{o.average})
+	o.set = setter(hyper)
+	o.nodes = gorgonia.Nodes{b.variable("optimizer/hyper", hyper), b.variable("optimizer/average", decay)}
 	for i, p := range o.params {
 		if err := o.add(b, p, wrt[i], grads[i]); err != nil {
 			return nil, fmt.Errorf("optimiser %s: %w", rule, err)
@@ -249,7 +249,16 @@ func (o *Optimizer) Update(l op.Lowering) error {
 // Step prepares the next run: it sets the learning rate and counts the step. Call it before each run of the plan.
 func (o *Optimizer) Step(lr float64) {
 	o.step++
-	setFloats(o.hyper, []float64{lr, float64(o.step)})
+	o.set(lr, o.step)
+}
+
+// setter writes to a tensor of two elements without allocating.
+func setter(d *tensor.Dense) func(lr float64, step int) {
+	if v, ok := d.Data().([]float64); ok {
+		return func(lr float64, step int) { v[0], v[1] = lr, float64(step) }
+	}
+	v := d.Data().([]float32)
+	return func(lr float64, step int) { v[0], v[1] = float32(lr), float32(step) }
 }
 
 // Steps is the number of steps so far.
