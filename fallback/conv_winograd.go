@@ -74,13 +74,17 @@ func (g *winogradGrid) pixels(off *[winogradTile * winogradTile]int, t, c, none 
 	}
 }
 
-// planeSet is 36 planes of [rows, stride] floats. Strides are odd multiples of a cache line, or planes and rows would compete for few cache sets.
-type planeSet struct{ rows, stride int }
+// planeSet is how 36 planes of one row a tile lie in memory: tile after tile while a block stays in the cache, so that transforms read and write
+// in order, or plane after plane. Steps are in floats, odd multiples of a cache line, or rows would compete for few cache sets.
+type planeSet struct{ plane, row, len int }
 
-func newPlanes(rows, channels int) planeSet { return planeSet{rows, (channels+15)/16*16 | 16} }
-
-func (p planeSet) plane() int { return p.rows*p.stride + 16 }
-func (p planeSet) len() int   { return winogradPlanes * p.plane() }
+func newPlanes(rows, channels int, planeMajor bool) planeSet {
+	n := (channels+15)/16*16 | 16
+	if planeMajor {
+		return planeSet{rows*n + 16, n, winogradPlanes * (rows*n + 16)}
+	}
+	return planeSet{n, winogradPlanes * n, rows * winogradPlanes * n}
+}
 
 // winogradPays estimates whether the transforms cost less than the multiplications that they save.
 func winogradPays(k *winogradKernels, g convDims) bool {
@@ -164,9 +168,9 @@ func (d *Device) winogradConv(g convDims, e kernels.Epilogue, backward bool) *co
 		}
 		x.block = (total + n - 1) / n
 	}
-	x.v, x.m = newPlanes(x.block, x.depth), newPlanes(x.block, x.cols)
+	x.v, x.m = newPlanes(x.block, x.depth, x.phased), newPlanes(x.block, x.cols, x.phased)
 	for i := range x.block {
-		x.off, x.out = append(x.off, 4*i*x.v.stride), append(x.out, 4*i*x.m.stride)
+		x.off, x.out = append(x.off, 4*i*x.v.row), append(x.out, 4*i*x.m.row)
 	}
 	x.scratch = make([]winogradScratch, d.pool.threads)
 	x.zeros = make([]float32, x.depth)
@@ -182,7 +186,7 @@ func (e *convWinograd) buffers() int {
 
 func (e *convWinograd) paddedCols() int { return (e.cols + 15) / 16 * 16 }
 func (e *convWinograd) packLen() int    { return 9 * e.depth * e.tiles.width }
-func (e *convWinograd) workLen() int    { return (e.v.len() + e.m.len() + 15) / 16 * 16 }
+func (e *convWinograd) workLen() int    { return (e.v.len + e.m.len + 15) / 16 * 16 }
 
 // Workspace holds the bias, the filters packed and transformed, and the planes of a block a thread.
 func (e *convWinograd) Workspace() int {
@@ -279,7 +283,7 @@ func (e *convWinograd) input(work []float32, t0, t1, base, worker int) {
 	s := &e.scratch[worker]
 	for t := t0; t < t1; t++ {
 		e.grid.patch(&s.patch, t, e.depth, e.zero)
-		transformChannels(e.kernels.input, e.kernels.lanes, e.x, work[(t-base)*e.v.stride:], &s.patch[0], 4*e.v.plane(), e.depth)
+		transformChannels(e.kernels.input, e.kernels.lanes, e.x, work[(t-base)*e.v.row:], &s.patch[0], 4*e.v.plane, e.depth)
 	}
 }
 
@@ -294,7 +298,7 @@ func transformChannels(f func(x, v *float32, off *int, vstep, channels int), lan
 
 // multiply makes one plane of M of n tiles.
 func (e *convWinograd) multiply(work []float32, plane, n int) {
-	v, m := &work[plane*e.v.plane()], work[e.v.len()+plane*e.m.plane():]
+	v, m := &work[plane*e.v.plane], work[e.v.len+plane*e.m.plane:]
 	u := e.u[plane*e.uplane:]
 	width := e.tiles.width
 	tiles := (n + e.mr - 1) / e.mr
@@ -318,7 +322,7 @@ func (e *convWinograd) output(work []float32, t0, t1, base, worker int) {
 	}
 	for t := t0; t < t1; t++ {
 		e.grid.pixels(&s.pixels, t, e.cols, -1)
-		e.kernels.output(&work[e.v.len()+(t-base)*e.m.stride], &e.y[0], &e.bias[0], residual, &s.pixels[0], 4*e.m.plane(), e.cols, e.finish.lo, e.finish.hi)
+		e.kernels.output(&work[e.v.len+(t-base)*e.m.row], &e.y[0], &e.bias[0], residual, &s.pixels[0], 4*e.m.plane, e.cols, e.finish.lo, e.finish.hi)
 		if e.finish.function != nil {
 			for _, o := range s.pixels {
 				if o >= 0 {

@@ -63,13 +63,13 @@ func (d *Device) winogradFilter(g convDims, bias bool) *winogradFilter {
 	share := (total + e.ranges - 1) / e.ranges
 	n := (share + e.block - 1) / e.block
 	e.block = (share + n - 1) / n
-	e.v, e.z, e.u = newPlanes(e.block, g.c), newPlanes(e.block, g.k), newPlanes(g.k, g.c)
+	e.v, e.z, e.u = newPlanes(e.block, g.c, e.phased), newPlanes(e.block, g.k, e.phased), newPlanes(g.k, g.c, true)
 	e.scratch = make([]winogradScratch, d.pool.threads)
 	e.zeros = make([]float32, max(g.c, g.k))
 	return e
 }
 
-func (e *winogradFilter) workLen() int { return (e.v.len() + e.z.len() + 15) / 16 * 16 }
+func (e *winogradFilter) workLen() int { return (e.v.len + e.z.len + 15) / 16 * 16 }
 
 func (e *winogradFilter) buffers() int {
 	if e.phased {
@@ -80,14 +80,14 @@ func (e *winogradFilter) buffers() int {
 
 // Workspace holds the sums of the ranges and the planes of a block a thread.
 func (e *winogradFilter) Workspace() int {
-	return 4 * (e.ranges*e.u.len() + biasRanges*e.dims.k + e.buffers()*e.workLen() + 16)
+	return 4 * (e.ranges*e.u.len + biasRanges*e.dims.k + e.buffers()*e.workLen() + 16)
 }
 
 // Run does a call.
 func (e *winogradFilter) Run(args []kernels.Arg, workspace kernels.Arg) error {
 	e.image, e.grad, e.dw = kernels.Slice[float32](args[0]), kernels.Slice[float32](args[1]), kernels.Slice[float32](args[2])
 	ws := kernels.Slice[float32](workspace)
-	e.sums, ws = ws[:e.ranges*e.u.len()], ws[e.ranges*e.u.len():]
+	e.sums, ws = ws[:e.ranges*e.u.len], ws[e.ranges*e.u.len:]
 	e.work, ws = ws[:e.buffers()*e.workLen()], ws[e.buffers()*e.workLen():]
 	zero := uintptr(unsafe.Pointer(&e.zeros[0]))
 	e.zeroX, e.zeroDY = int(zero-uintptr(unsafe.Pointer(&e.image[0]))), int(zero-uintptr(unsafe.Pointer(&e.grad[0])))
@@ -125,7 +125,7 @@ func (e *winogradFilter) part(i, worker int) { e.phase(e, i, worker) }
 // fused sums one range of tiles, a block at a time.
 func (e *winogradFilter) fused(r, worker int) {
 	work := e.work[worker*e.workLen():][:e.workLen()]
-	sums := e.sums[r*e.u.len():][:e.u.len()]
+	sums := e.sums[r*e.u.len:][:e.u.len]
 	total := e.x.tiles()
 	t1 := (r + 1) * total / e.ranges
 	for t := r * total / e.ranges; t < t1; t += e.block {
@@ -163,16 +163,16 @@ func (e *winogradFilter) transform(work []float32, t0, t1, base, worker int) {
 	g := &e.dims
 	for t := t0; t < t1; t++ {
 		e.x.patch(&s.patch, t, g.c, e.zeroX)
-		transformChannels(e.kernels.input, e.kernels.lanes, e.image, work[(t-base)*e.v.stride:], &s.patch[0], 4*e.v.plane(), g.c)
+		transformChannels(e.kernels.input, e.kernels.lanes, e.image, work[(t-base)*e.v.row:], &s.patch[0], 4*e.v.plane, g.c)
 		e.dy.pixels(&s.pixels, t, g.k, e.zeroDY)
-		transformChannels(e.kernels.gradient, e.kernels.lanes, e.grad, work[e.v.len()+(t-base)*e.z.stride:], &s.pixels[0], 4*e.z.plane(), g.k)
+		transformChannels(e.kernels.gradient, e.kernels.lanes, e.grad, work[e.v.len+(t-base)*e.z.row:], &s.pixels[0], 4*e.z.plane, g.k)
 	}
 }
 
 // sum adds the outer products of a block's tiles to one plane; the scratch begins with the segment {0, 0, tiles}.
 func (e *winogradFilter) sum(sums, work []float32, plane int, s *winogradScratch, add int) {
 	g := &e.dims
-	v, z, u := work[plane*e.v.plane():], work[e.v.len()+plane*e.z.plane():], sums[plane*e.u.plane():]
+	v, z, u := work[plane*e.v.plane:], work[e.v.len+plane*e.z.plane:], sums[plane*e.u.plane:]
 	mr := e.tiles.maxRows(g.c)
 	rows := (g.k + mr - 1) / mr
 	for c := 0; c < g.c; c += e.tiles.width {
@@ -180,7 +180,7 @@ func (e *winogradFilter) sum(sums, work []float32, plane int, s *winogradScratch
 		outer := e.tiles.kernels(cols).outer
 		for j := range rows {
 			r0, r1 := tileRows(g.k, rows, j)
-			outer[r1-r0](&z[r0], &v[c], &u[r0*e.u.stride+c], &s.patch[0], 1, 4*e.z.stride, 4*e.v.stride, 4*e.u.stride, cols, add)
+			outer[r1-r0](&z[r0], &v[c], &u[r0*e.u.row+c], &s.patch[0], 1, 4*e.z.row, 4*e.v.row, 4*e.u.row, cols, add)
 		}
 	}
 }
@@ -191,16 +191,16 @@ func (e *winogradFilter) unfilter(k, _ int) {
 	add := vecF32(e.device.level)
 	for r := 1; r < e.ranges; r++ {
 		for plane := range winogradPlanes {
-			o := plane*e.u.plane() + k*e.u.stride
+			o := plane*e.u.plane + k*e.u.row
 			to := e.sums[o : o+g.c]
-			add.apply2(kernels.Add, to, to, e.sums[r*e.u.len()+o:][:g.c])
+			add.apply2(kernels.Add, to, to, e.sums[r*e.u.len+o:][:g.c])
 		}
 	}
-	u, dw := e.sums[k*e.u.stride:], e.dw[k*9*g.c:(k+1)*9*g.c]
+	u, dw := e.sums[k*e.u.row:], e.dw[k*9*g.c:(k+1)*9*g.c]
 	n := g.c / e.kernels.lanes * e.kernels.lanes
-	e.kernels.unfilter(&u[0], &dw[0], 4*e.u.plane(), 4*g.c, n)
+	e.kernels.unfilter(&u[0], &dw[0], 4*e.u.plane, 4*g.c, n)
 	if n < g.c { // a last partial vector overlaps the one before
-		e.kernels.unfilter(&u[g.c-e.kernels.lanes], &dw[g.c-e.kernels.lanes], 4*e.u.plane(), 4*g.c, e.kernels.lanes)
+		e.kernels.unfilter(&u[g.c-e.kernels.lanes], &dw[g.c-e.kernels.lanes], 4*e.u.plane, 4*g.c, e.kernels.lanes)
 	}
 }
 
