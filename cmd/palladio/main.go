@@ -87,6 +87,7 @@ func newRoot() *cobra.Command {
 	})
 	root.AddCommand( // a line a verb
 		newData(),
+		newSearch(),
 		newDevices(),
 		newCheck(),
 		newBench(),
