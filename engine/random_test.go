@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"palladio/engine/op"
+	"palladio/fallback"
 	"palladio/fallback/ref"
 	"palladio/kernels"
 )
@@ -114,6 +115,11 @@ func randomGraphCase(t *testing.T, seed uint64) {
 	t.Helper()
 	dt := []tensor.Dtype{G.Float64, G.Float32}[seed%2]
 	g, look, keep, selectors := randomGraph(t, seed, dt, seed%3 == 0)
+	cpu, err := fallback.New(fallback.Threads(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cpu.Close()
 	type variant struct {
 		name string
 		opts []Option
@@ -121,6 +127,7 @@ func randomGraphCase(t *testing.T, seed uint64) {
 	variants := []variant{
 		{"plain", []Option{On(ref.New()), NoOptimisation()}}, {"optimised", []Option{On(ref.New())}},
 		{"kept", []Option{On(ref.New()), KeepAll()}}, {"recomputed", []Option{On(ref.New()), Recompute()}},
+		{"cpu", []Option{On(cpu)}},
 	}
 	machines := make([]*Machine, len(variants))
 	for i, v := range variants {

@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"palladio/engine/op"
+	"palladio/fallback"
 	"palladio/fallback/ref"
 	"palladio/kernels"
 )
@@ -28,6 +29,28 @@ func (idle) Run([]kernels.Arg, kernels.Arg) error { return nil }
 func TestSteadyStateAllocatesNothing(t *testing.T) {
 	g, _ := deepMLP(t, 4, 8)
 	m := New(g, On(nothing{ref.New()}))
+	defer m.Close()
+	if err := m.RunAll(); err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(10, func() {
+		if err := m.RunAll(); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("a step allocates %v times, want 0", n)
+	}
+}
+
+// TestSteadyStateOnCPU is the same on the CPU device.
+func TestSteadyStateOnCPU(t *testing.T) {
+	dev, err := fallback.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	g, _ := deepMLP(t, 4, 8)
+	m := New(g, On(dev))
 	defer m.Close()
 	if err := m.RunAll(); err != nil {
 		t.Fatal(err)
