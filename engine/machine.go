@@ -20,9 +20,10 @@ type Machine struct {
 	err    error // of the compilation
 	closed bool
 
-	device kernels.Device
-	owned  bool
-	execs  map[string]kernels.Exec
+	device  kernels.Device
+	owned   bool
+	cleanup runtime.Cleanup // closes an owned device
+	execs   map[string]kernels.Exec
 
 	selectors  []selector
 	selectorOf map[int32]int
@@ -77,7 +78,7 @@ func (m *Machine) compile(g *gorgonia.ExprGraph) (err error) {
 		return fmt.Errorf("engine: %w", err)
 	}
 	if m.owned { // a machine that nobody closed still lets its workers go
-		runtime.AddCleanup(m, func(d kernels.Device) { _ = d.Close() }, m.device)
+		m.cleanup = runtime.AddCleanup(m, func(d kernels.Device) { _ = d.Close() }, m.device)
 	}
 	if m.prog, err = m.cfg.lower(g); err != nil {
 		return fmt.Errorf("engine: %w", err)
@@ -228,6 +229,7 @@ func (m *Machine) Close() error {
 	m.closed = true
 	err := m.release()
 	if m.owned && m.device != nil {
+		m.cleanup.Stop()
 		err = errors.Join(err, m.device.Close())
 	}
 	m.execs = nil
