@@ -130,8 +130,10 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 		return d.prepareClipScale(k)
 	case kernels.EMA:
 		return d.prepareEMA(k)
-	case kernels.Sort, kernels.TopK:
-		return d.ref.Prepare(k)
+	case kernels.Sort:
+		return d.prepareSort(k)
+	case kernels.TopK:
+		return d.prepareTopK(k)
 	case kernels.Conv:
 		return d.prepareConv(k)
 	case kernels.ConvBackwardData:
