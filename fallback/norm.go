@@ -8,7 +8,7 @@ import (
 
 // normBlockBytes is the size of the blocks of rows that partial statistics are taken of: small enough that the second look at a
 // block finds it in the second-level cache. Blocks depend on the shape alone, so results do not depend on the threads.
-const normBlockBytes = 128 << 10
+const normBlockBytes = 256 << 10
 
 // smallBytes is the traffic below which a call stays on the caller's thread: waking the pool would cost more.
 const smallBytes = 256 << 10

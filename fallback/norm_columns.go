@@ -227,8 +227,9 @@ func (e *columnNorm) statistics(sample, block, worker int) {
 	a.sum1 = unsafe.SliceData(wide)
 	e.sweep(a, sample, block, e.passes.columnSums)
 	e.folded(a, wide, sum)
+	share := 1 / n
 	for j, v := range sum {
-		out[j] = float64(v) / n
+		out[j] = float64(v) * share
 		mean[j] = float32(out[j])
 	}
 	e.spread(mean)

@@ -90,11 +90,12 @@ taps6:
 
 channelsEnd4:
 channels7:
-	LEAQ  32(R12), R13
+	LEAQ  64(R12), R13
 	CMPQ  R13, AX
 	JGT   channelsEnd8
 	MOVQ  R10, R13
 	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
 
 tap9:
 	CMPQ         R13, R11
@@ -104,23 +105,49 @@ tap9:
 	ADDQ         R12, R14
 	VBROADCASTSS 4(R13), Y1
 	VFMADD231PS  (DX)(R14*1), Y1, Y2
+	VFMADD231PS  32(DX)(R14*1), Y1, Y3
 	ADDQ         $0x08, R13
 	JMP          tap9
 
 taps10:
 	VMOVUPS Y2, (CX)(R12*1)
-	ADDQ    $0x00000020, R12
+	VMOVUPS Y3, 32(CX)(R12*1)
+	ADDQ    $0x00000040, R12
 	JMP     channels7
 
 channelsEnd8:
-	TESTQ R9, R9
-	JZ    whole11
+channels11:
+	LEAQ  32(R12), R13
+	CMPQ  R13, AX
+	JGT   channelsEnd12
 	MOVQ  R10, R13
 	VPXOR Y2, Y2, Y2
 
-tap12:
+tap13:
 	CMPQ         R13, R11
-	JGE          taps13
+	JGE          taps14
+	MOVLQSX      (R13), R14
+	IMULQ        AX, R14
+	ADDQ         R12, R14
+	VBROADCASTSS 4(R13), Y1
+	VFMADD231PS  (DX)(R14*1), Y1, Y2
+	ADDQ         $0x08, R13
+	JMP          tap13
+
+taps14:
+	VMOVUPS Y2, (CX)(R12*1)
+	ADDQ    $0x00000020, R12
+	JMP     channels11
+
+channelsEnd12:
+	TESTQ R9, R9
+	JZ    whole15
+	MOVQ  R10, R13
+	VPXOR Y2, Y2, Y2
+
+tap16:
+	CMPQ         R13, R11
+	JGE          taps17
 	MOVLQSX      (R13), R14
 	IMULQ        AX, R14
 	ADDQ         R12, R14
@@ -128,12 +155,12 @@ tap12:
 	VMASKMOVPS   (DX)(R14*1), Y0, Y3
 	VFMADD231PS  Y3, Y1, Y2
 	ADDQ         $0x08, R13
-	JMP          tap12
+	JMP          tap16
 
-taps13:
+taps17:
 	VMASKMOVPS Y2, Y0, (CX)(R12*1)
 
-whole11:
+whole15:
 	ADDQ AX, CX
 	DECQ R8
 	JMP  row1
@@ -225,15 +252,49 @@ taps6:
 
 channelsEnd4:
 channels7:
-	LEAQ  32(R13), R14
+	LEAQ  64(R13), R14
 	CMPQ  R14, AX
 	JGT   channelsEnd8
 	MOVQ  R11, R14
 	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
 
 tap9:
 	CMPQ     R14, R12
 	JGE      taps10
+	MOVLQSX  (R14), R15
+	IMULQ    AX, R15
+	ADDQ     R13, R15
+	VMOVUPS  (BX)(R15*1), Y4
+	VMOVUPS  (DX)(R15*1), Y5
+	VPCMPEQD Y4, Y1, Y4
+	VANDPS   Y4, Y5, Y5
+	VADDPS   Y5, Y2, Y2
+	VMOVUPS  32(BX)(R15*1), Y4
+	VMOVUPS  32(DX)(R15*1), Y5
+	VPCMPEQD Y4, Y1, Y4
+	VANDPS   Y4, Y5, Y5
+	VADDPS   Y5, Y3, Y3
+	ADDQ     $0x08, R14
+	JMP      tap9
+
+taps10:
+	VMOVUPS Y2, (CX)(R13*1)
+	VMOVUPS Y3, 32(CX)(R13*1)
+	ADDQ    $0x00000040, R13
+	JMP     channels7
+
+channelsEnd8:
+channels11:
+	LEAQ  32(R13), R14
+	CMPQ  R14, AX
+	JGT   channelsEnd12
+	MOVQ  R11, R14
+	VPXOR Y2, Y2, Y2
+
+tap13:
+	CMPQ     R14, R12
+	JGE      taps14
 	MOVLQSX  (R14), R15
 	IMULQ    AX, R15
 	ADDQ     R13, R15
@@ -243,22 +304,22 @@ tap9:
 	VANDPS   Y3, Y4, Y4
 	VADDPS   Y4, Y2, Y2
 	ADDQ     $0x08, R14
-	JMP      tap9
+	JMP      tap13
 
-taps10:
+taps14:
 	VMOVUPS Y2, (CX)(R13*1)
 	ADDQ    $0x00000020, R13
-	JMP     channels7
+	JMP     channels11
 
-channelsEnd8:
+channelsEnd12:
 	TESTQ R10, R10
-	JZ    whole11
+	JZ    whole15
 	MOVQ  R11, R14
 	VPXOR Y2, Y2, Y2
 
-tap12:
+tap16:
 	CMPQ       R14, R12
-	JGE        taps13
+	JGE        taps17
 	MOVLQSX    (R14), R15
 	IMULQ      AX, R15
 	ADDQ       R13, R15
@@ -268,12 +329,12 @@ tap12:
 	VANDPS     Y3, Y4, Y4
 	VADDPS     Y4, Y2, Y2
 	ADDQ       $0x08, R14
-	JMP        tap12
+	JMP        tap16
 
-taps13:
+taps17:
 	VMASKMOVPS Y2, Y0, (CX)(R13*1)
 
-whole11:
+whole15:
 	ADDQ AX, CX
 	DECQ R9
 	JMP  row1
@@ -350,11 +411,12 @@ taps6:
 
 channelsEnd4:
 channels7:
-	LEAQ  32(R12), R13
+	LEAQ  64(R12), R13
 	CMPQ  R13, AX
 	JGT   channelsEnd8
 	MOVQ  R10, R13
 	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
 
 tap9:
 	CMPQ         R13, R11
@@ -364,23 +426,49 @@ tap9:
 	ADDQ         R12, R14
 	VBROADCASTSS 4(R13), Y1
 	VFMADD231PS  (DX)(R14*1), Y1, Y2
+	VFMADD231PS  32(DX)(R14*1), Y1, Y3
 	ADDQ         $0x08, R13
 	JMP          tap9
 
 taps10:
 	VMOVNTPS Y2, (CX)(R12*1)
-	ADDQ     $0x00000020, R12
+	VMOVNTPS Y3, 32(CX)(R12*1)
+	ADDQ     $0x00000040, R12
 	JMP      channels7
 
 channelsEnd8:
-	TESTQ R9, R9
-	JZ    whole11
+channels11:
+	LEAQ  32(R12), R13
+	CMPQ  R13, AX
+	JGT   channelsEnd12
 	MOVQ  R10, R13
 	VPXOR Y2, Y2, Y2
 
-tap12:
+tap13:
 	CMPQ         R13, R11
-	JGE          taps13
+	JGE          taps14
+	MOVLQSX      (R13), R14
+	IMULQ        AX, R14
+	ADDQ         R12, R14
+	VBROADCASTSS 4(R13), Y1
+	VFMADD231PS  (DX)(R14*1), Y1, Y2
+	ADDQ         $0x08, R13
+	JMP          tap13
+
+taps14:
+	VMOVNTPS Y2, (CX)(R12*1)
+	ADDQ     $0x00000020, R12
+	JMP      channels11
+
+channelsEnd12:
+	TESTQ R9, R9
+	JZ    whole15
+	MOVQ  R10, R13
+	VPXOR Y2, Y2, Y2
+
+tap16:
+	CMPQ         R13, R11
+	JGE          taps17
 	MOVLQSX      (R13), R14
 	IMULQ        AX, R14
 	ADDQ         R12, R14
@@ -388,12 +476,12 @@ tap12:
 	VMASKMOVPS   (DX)(R14*1), Y0, Y3
 	VFMADD231PS  Y3, Y1, Y2
 	ADDQ         $0x08, R13
-	JMP          tap12
+	JMP          tap16
 
-taps13:
+taps17:
 	VMASKMOVPS Y2, Y0, (CX)(R12*1)
 
-whole11:
+whole15:
 	ADDQ AX, CX
 	DECQ R8
 	JMP  row1
@@ -486,15 +574,49 @@ taps6:
 
 channelsEnd4:
 channels7:
-	LEAQ  32(R13), R14
+	LEAQ  64(R13), R14
 	CMPQ  R14, AX
 	JGT   channelsEnd8
 	MOVQ  R11, R14
 	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
 
 tap9:
 	CMPQ     R14, R12
 	JGE      taps10
+	MOVLQSX  (R14), R15
+	IMULQ    AX, R15
+	ADDQ     R13, R15
+	VMOVUPS  (BX)(R15*1), Y4
+	VMOVUPS  (DX)(R15*1), Y5
+	VPCMPEQD Y4, Y1, Y4
+	VANDPS   Y4, Y5, Y5
+	VADDPS   Y5, Y2, Y2
+	VMOVUPS  32(BX)(R15*1), Y4
+	VMOVUPS  32(DX)(R15*1), Y5
+	VPCMPEQD Y4, Y1, Y4
+	VANDPS   Y4, Y5, Y5
+	VADDPS   Y5, Y3, Y3
+	ADDQ     $0x08, R14
+	JMP      tap9
+
+taps10:
+	VMOVNTPS Y2, (CX)(R13*1)
+	VMOVNTPS Y3, 32(CX)(R13*1)
+	ADDQ     $0x00000040, R13
+	JMP      channels7
+
+channelsEnd8:
+channels11:
+	LEAQ  32(R13), R14
+	CMPQ  R14, AX
+	JGT   channelsEnd12
+	MOVQ  R11, R14
+	VPXOR Y2, Y2, Y2
+
+tap13:
+	CMPQ     R14, R12
+	JGE      taps14
 	MOVLQSX  (R14), R15
 	IMULQ    AX, R15
 	ADDQ     R13, R15
@@ -504,22 +626,22 @@ tap9:
 	VANDPS   Y3, Y4, Y4
 	VADDPS   Y4, Y2, Y2
 	ADDQ     $0x08, R14
-	JMP      tap9
+	JMP      tap13
 
-taps10:
+taps14:
 	VMOVNTPS Y2, (CX)(R13*1)
 	ADDQ     $0x00000020, R13
-	JMP      channels7
+	JMP      channels11
 
-channelsEnd8:
+channelsEnd12:
 	TESTQ R10, R10
-	JZ    whole11
+	JZ    whole15
 	MOVQ  R11, R14
 	VPXOR Y2, Y2, Y2
 
-tap12:
+tap16:
 	CMPQ       R14, R12
-	JGE        taps13
+	JGE        taps17
 	MOVLQSX    (R14), R15
 	IMULQ      AX, R15
 	ADDQ       R13, R15
@@ -529,12 +651,12 @@ tap12:
 	VANDPS     Y3, Y4, Y4
 	VADDPS     Y4, Y2, Y2
 	ADDQ       $0x08, R14
-	JMP        tap12
+	JMP        tap16
 
-taps13:
+taps17:
 	VMASKMOVPS Y2, Y0, (CX)(R13*1)
 
-whole11:
+whole15:
 	ADDQ AX, CX
 	DECQ R9
 	JMP  row1
@@ -631,7 +753,7 @@ taps6:
 
 channelsEnd4:
 channels7:
-	LEAQ    32(R12), R13
+	LEAQ    64(R12), R13
 	CMPQ    R13, AX
 	JGT     channelsEnd8
 	MOVQ    R10, R13
@@ -639,11 +761,49 @@ channels7:
 	IMULQ   AX, R14
 	ADDQ    R12, R14
 	VMOVUPS (DX)(R14*1), Y1
+	VMOVUPS 32(DX)(R14*1), Y2
 	ADDQ    $0x08, R13
 
 tap9:
 	CMPQ      R13, R11
 	JGE       taps10
+	MOVLQSX   (R13), R14
+	IMULQ     AX, R14
+	ADDQ      R12, R14
+	VMOVUPS   (DX)(R14*1), Y3
+	VCMPPS    $0x07, Y1, Y1, Y4
+	VCMPPS    $0x06, Y1, Y3, Y5
+	VANDPS    Y4, Y5, Y5
+	VBLENDVPS Y5, Y3, Y1, Y1
+	VMOVUPS   32(DX)(R14*1), Y3
+	VCMPPS    $0x07, Y2, Y2, Y4
+	VCMPPS    $0x06, Y2, Y3, Y5
+	VANDPS    Y4, Y5, Y5
+	VBLENDVPS Y5, Y3, Y2, Y2
+	ADDQ      $0x08, R13
+	JMP       tap9
+
+taps10:
+	VMOVUPS Y1, (CX)(R12*1)
+	VMOVUPS Y2, 32(CX)(R12*1)
+	ADDQ    $0x00000040, R12
+	JMP     channels7
+
+channelsEnd8:
+channels11:
+	LEAQ    32(R12), R13
+	CMPQ    R13, AX
+	JGT     channelsEnd12
+	MOVQ    R10, R13
+	MOVLQSX (R13), R14
+	IMULQ   AX, R14
+	ADDQ    R12, R14
+	VMOVUPS (DX)(R14*1), Y1
+	ADDQ    $0x08, R13
+
+tap13:
+	CMPQ      R13, R11
+	JGE       taps14
 	MOVLQSX   (R13), R14
 	IMULQ     AX, R14
 	ADDQ      R12, R14
@@ -653,16 +813,16 @@ tap9:
 	VANDPS    Y3, Y4, Y4
 	VBLENDVPS Y4, Y2, Y1, Y1
 	ADDQ      $0x08, R13
-	JMP       tap9
+	JMP       tap13
 
-taps10:
+taps14:
 	VMOVUPS Y1, (CX)(R12*1)
 	ADDQ    $0x00000020, R12
-	JMP     channels7
+	JMP     channels11
 
-channelsEnd8:
+channelsEnd12:
 	TESTQ      R9, R9
-	JZ         whole11
+	JZ         whole15
 	MOVQ       R10, R13
 	MOVLQSX    (R13), R14
 	IMULQ      AX, R14
@@ -670,9 +830,9 @@ channelsEnd8:
 	VMASKMOVPS (DX)(R14*1), Y0, Y1
 	ADDQ       $0x08, R13
 
-tap12:
+tap16:
 	CMPQ       R13, R11
-	JGE        taps13
+	JGE        taps17
 	MOVLQSX    (R13), R14
 	IMULQ      AX, R14
 	ADDQ       R12, R14
@@ -682,12 +842,12 @@ tap12:
 	VANDPS     Y3, Y4, Y4
 	VBLENDVPS  Y4, Y2, Y1, Y1
 	ADDQ       $0x08, R13
-	JMP        tap12
+	JMP        tap16
 
-taps13:
+taps17:
 	VMASKMOVPS Y1, Y0, (CX)(R12*1)
 
-whole11:
+whole15:
 	ADDQ AX, CX
 	DECQ R8
 	JMP  row1
@@ -796,9 +956,54 @@ taps6:
 
 channelsEnd4:
 channels7:
-	LEAQ         32(R13), R14
+	LEAQ         64(R13), R14
 	CMPQ         R14, AX
 	JGT          channelsEnd8
+	MOVQ         R11, R14
+	MOVLQSX      (R14), R15
+	IMULQ        AX, R15
+	ADDQ         R13, R15
+	VMOVUPS      (DX)(R15*1), Y1
+	VPBROADCASTD (R14), Y3
+	VMOVUPS      32(DX)(R15*1), Y2
+	VPBROADCASTD (R14), Y4
+	ADDQ         $0x08, R14
+
+tap9:
+	CMPQ         R14, R12
+	JGE          taps10
+	MOVLQSX      (R14), R15
+	IMULQ        AX, R15
+	ADDQ         R13, R15
+	VPBROADCASTD (R14), Y5
+	VMOVUPS      (DX)(R15*1), Y6
+	VCMPPS       $0x07, Y1, Y1, Y7
+	VCMPPS       $0x06, Y1, Y6, Y8
+	VANDPS       Y7, Y8, Y8
+	VBLENDVPS    Y8, Y6, Y1, Y1
+	VBLENDVPS    Y8, Y5, Y3, Y3
+	VMOVUPS      32(DX)(R15*1), Y6
+	VCMPPS       $0x07, Y2, Y2, Y7
+	VCMPPS       $0x06, Y2, Y6, Y8
+	VANDPS       Y7, Y8, Y8
+	VBLENDVPS    Y8, Y6, Y2, Y2
+	VBLENDVPS    Y8, Y5, Y4, Y4
+	ADDQ         $0x08, R14
+	JMP          tap9
+
+taps10:
+	VMOVUPS Y1, (CX)(R13*1)
+	VMOVUPS Y3, (BX)(R13*1)
+	VMOVUPS Y2, 32(CX)(R13*1)
+	VMOVUPS Y4, 32(BX)(R13*1)
+	ADDQ    $0x00000040, R13
+	JMP     channels7
+
+channelsEnd8:
+channels11:
+	LEAQ         32(R13), R14
+	CMPQ         R14, AX
+	JGT          channelsEnd12
 	MOVQ         R11, R14
 	MOVLQSX      (R14), R15
 	IMULQ        AX, R15
@@ -807,9 +1012,9 @@ channels7:
 	VPBROADCASTD (R14), Y2
 	ADDQ         $0x08, R14
 
-tap9:
+tap13:
 	CMPQ         R14, R12
-	JGE          taps10
+	JGE          taps14
 	MOVLQSX      (R14), R15
 	IMULQ        AX, R15
 	ADDQ         R13, R15
@@ -821,17 +1026,17 @@ tap9:
 	VBLENDVPS    Y6, Y4, Y1, Y1
 	VBLENDVPS    Y6, Y3, Y2, Y2
 	ADDQ         $0x08, R14
-	JMP          tap9
+	JMP          tap13
 
-taps10:
+taps14:
 	VMOVUPS Y1, (CX)(R13*1)
 	VMOVUPS Y2, (BX)(R13*1)
 	ADDQ    $0x00000020, R13
-	JMP     channels7
+	JMP     channels11
 
-channelsEnd8:
+channelsEnd12:
 	TESTQ        R10, R10
-	JZ           whole11
+	JZ           whole15
 	MOVQ         R11, R14
 	MOVLQSX      (R14), R15
 	IMULQ        AX, R15
@@ -840,9 +1045,9 @@ channelsEnd8:
 	VPBROADCASTD (R14), Y2
 	ADDQ         $0x08, R14
 
-tap12:
+tap16:
 	CMPQ         R14, R12
-	JGE          taps13
+	JGE          taps17
 	MOVLQSX      (R14), R15
 	IMULQ        AX, R15
 	ADDQ         R13, R15
@@ -854,13 +1059,13 @@ tap12:
 	VBLENDVPS    Y6, Y4, Y1, Y1
 	VBLENDVPS    Y6, Y3, Y2, Y2
 	ADDQ         $0x08, R14
-	JMP          tap12
+	JMP          tap16
 
-taps13:
+taps17:
 	VMASKMOVPS Y1, Y0, (CX)(R13*1)
 	VMASKMOVPS Y2, Y0, (BX)(R13*1)
 
-whole11:
+whole15:
 	ADDQ AX, CX
 	ADDQ AX, BX
 	DECQ R9
@@ -936,11 +1141,12 @@ taps6:
 
 channelsEnd4:
 channels7:
-	LEAQ   64(R12), R13
+	LEAQ   128(R12), R13
 	CMPQ   R13, AX
 	JGT    channelsEnd8
 	MOVQ   R10, R13
 	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
 
 tap9:
 	CMPQ         R13, R11
@@ -950,36 +1156,62 @@ tap9:
 	ADDQ         R12, R14
 	VBROADCASTSS 4(R13), Z0
 	VFMADD231PS  (DX)(R14*1), Z0, Z5
+	VFMADD231PS  64(DX)(R14*1), Z0, Z6
 	ADDQ         $0x08, R13
 	JMP          tap9
 
 taps10:
 	VMOVUPS Z5, (CX)(R12*1)
-	ADDQ    $0x00000040, R12
+	VMOVUPS Z6, 64(CX)(R12*1)
+	ADDQ    $0x00000080, R12
 	JMP     channels7
 
 channelsEnd8:
-	TESTQ  R9, R9
-	JZ     whole11
+channels11:
+	LEAQ   64(R12), R13
+	CMPQ   R13, AX
+	JGT    channelsEnd12
 	MOVQ   R10, R13
-	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
 
-tap12:
+tap13:
 	CMPQ         R13, R11
-	JGE          taps13
+	JGE          taps14
 	MOVLQSX      (R13), R14
 	IMULQ        AX, R14
 	ADDQ         R12, R14
 	VBROADCASTSS 4(R13), Z0
-	VMOVUPS.Z    (DX)(R14*1), K1, Z7
-	VFMADD231PS  Z7, Z0, Z6
+	VFMADD231PS  (DX)(R14*1), Z0, Z7
 	ADDQ         $0x08, R13
-	JMP          tap12
+	JMP          tap13
 
-taps13:
-	VMOVUPS Z6, K1, (CX)(R12*1)
+taps14:
+	VMOVUPS Z7, (CX)(R12*1)
+	ADDQ    $0x00000040, R12
+	JMP     channels11
 
-whole11:
+channelsEnd12:
+	TESTQ  R9, R9
+	JZ     whole15
+	MOVQ   R10, R13
+	VPXORD Z8, Z8, Z8
+
+tap16:
+	CMPQ         R13, R11
+	JGE          taps17
+	MOVLQSX      (R13), R14
+	IMULQ        AX, R14
+	ADDQ         R12, R14
+	VBROADCASTSS 4(R13), Z0
+	VMOVUPS.Z    (DX)(R14*1), K1, Z9
+	VFMADD231PS  Z9, Z0, Z8
+	ADDQ         $0x08, R13
+	JMP          tap16
+
+taps17:
+	VMOVUPS Z8, K1, (CX)(R12*1)
+
+whole15:
 	ADDQ AX, CX
 	DECQ R8
 	JMP  row1
@@ -1065,11 +1297,12 @@ taps6:
 
 channelsEnd4:
 channels7:
-	LEAQ   64(R13), R14
+	LEAQ   128(R13), R14
 	CMPQ   R14, AX
 	JGT    channelsEnd8
 	MOVQ   R11, R14
 	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
 
 tap9:
 	CMPQ     R14, R12
@@ -1081,37 +1314,68 @@ tap9:
 	VMOVUPS  (DX)(R15*1), Z6
 	VPCMPEQD Z5, Z0, K2
 	VADDPS   Z6, Z7, K2, Z7
+	VMOVUPS  64(BX)(R15*1), Z5
+	VMOVUPS  64(DX)(R15*1), Z6
+	VPCMPEQD Z5, Z0, K2
+	VADDPS   Z6, Z8, K2, Z8
 	ADDQ     $0x08, R14
 	JMP      tap9
 
 taps10:
 	VMOVUPS Z7, (CX)(R13*1)
-	ADDQ    $0x00000040, R13
+	VMOVUPS Z8, 64(CX)(R13*1)
+	ADDQ    $0x00000080, R13
 	JMP     channels7
 
 channelsEnd8:
-	TESTQ  R10, R10
-	JZ     whole11
+channels11:
+	LEAQ   64(R13), R14
+	CMPQ   R14, AX
+	JGT    channelsEnd12
 	MOVQ   R11, R14
-	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
 
-tap12:
+tap13:
+	CMPQ     R14, R12
+	JGE      taps14
+	MOVLQSX  (R14), R15
+	IMULQ    AX, R15
+	ADDQ     R13, R15
+	VMOVUPS  (BX)(R15*1), Z5
+	VMOVUPS  (DX)(R15*1), Z6
+	VPCMPEQD Z5, Z0, K2
+	VADDPS   Z6, Z9, K2, Z9
+	ADDQ     $0x08, R14
+	JMP      tap13
+
+taps14:
+	VMOVUPS Z9, (CX)(R13*1)
+	ADDQ    $0x00000040, R13
+	JMP     channels11
+
+channelsEnd12:
+	TESTQ  R10, R10
+	JZ     whole15
+	MOVQ   R11, R14
+	VPXORD Z10, Z10, Z10
+
+tap16:
 	CMPQ      R14, R12
-	JGE       taps13
+	JGE       taps17
 	MOVLQSX   (R14), R15
 	IMULQ     AX, R15
 	ADDQ      R13, R15
 	VMOVUPS.Z (BX)(R15*1), K1, Z5
 	VMOVUPS.Z (DX)(R15*1), K1, Z6
 	VPCMPEQD  Z5, Z0, K2
-	VADDPS    Z6, Z8, K2, Z8
+	VADDPS    Z6, Z10, K2, Z10
 	ADDQ      $0x08, R14
-	JMP       tap12
+	JMP       tap16
 
-taps13:
-	VMOVUPS Z8, K1, (CX)(R13*1)
+taps17:
+	VMOVUPS Z10, K1, (CX)(R13*1)
 
-whole11:
+whole15:
 	ADDQ AX, CX
 	DECQ R9
 	JMP  row1
@@ -1186,11 +1450,12 @@ taps6:
 
 channelsEnd4:
 channels7:
-	LEAQ   64(R12), R13
+	LEAQ   128(R12), R13
 	CMPQ   R13, AX
 	JGT    channelsEnd8
 	MOVQ   R10, R13
 	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
 
 tap9:
 	CMPQ         R13, R11
@@ -1200,36 +1465,62 @@ tap9:
 	ADDQ         R12, R14
 	VBROADCASTSS 4(R13), Z0
 	VFMADD231PS  (DX)(R14*1), Z0, Z5
+	VFMADD231PS  64(DX)(R14*1), Z0, Z6
 	ADDQ         $0x08, R13
 	JMP          tap9
 
 taps10:
 	VMOVNTPS Z5, (CX)(R12*1)
-	ADDQ     $0x00000040, R12
+	VMOVNTPS Z6, 64(CX)(R12*1)
+	ADDQ     $0x00000080, R12
 	JMP      channels7
 
 channelsEnd8:
-	TESTQ  R9, R9
-	JZ     whole11
+channels11:
+	LEAQ   64(R12), R13
+	CMPQ   R13, AX
+	JGT    channelsEnd12
 	MOVQ   R10, R13
-	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
 
-tap12:
+tap13:
 	CMPQ         R13, R11
-	JGE          taps13
+	JGE          taps14
 	MOVLQSX      (R13), R14
 	IMULQ        AX, R14
 	ADDQ         R12, R14
 	VBROADCASTSS 4(R13), Z0
-	VMOVUPS.Z    (DX)(R14*1), K1, Z7
-	VFMADD231PS  Z7, Z0, Z6
+	VFMADD231PS  (DX)(R14*1), Z0, Z7
 	ADDQ         $0x08, R13
-	JMP          tap12
+	JMP          tap13
 
-taps13:
-	VMOVUPS Z6, K1, (CX)(R12*1)
+taps14:
+	VMOVNTPS Z7, (CX)(R12*1)
+	ADDQ     $0x00000040, R12
+	JMP      channels11
 
-whole11:
+channelsEnd12:
+	TESTQ  R9, R9
+	JZ     whole15
+	MOVQ   R10, R13
+	VPXORD Z8, Z8, Z8
+
+tap16:
+	CMPQ         R13, R11
+	JGE          taps17
+	MOVLQSX      (R13), R14
+	IMULQ        AX, R14
+	ADDQ         R12, R14
+	VBROADCASTSS 4(R13), Z0
+	VMOVUPS.Z    (DX)(R14*1), K1, Z9
+	VFMADD231PS  Z9, Z0, Z8
+	ADDQ         $0x08, R13
+	JMP          tap16
+
+taps17:
+	VMOVUPS Z8, K1, (CX)(R12*1)
+
+whole15:
 	ADDQ AX, CX
 	DECQ R8
 	JMP  row1
@@ -1316,11 +1607,12 @@ taps6:
 
 channelsEnd4:
 channels7:
-	LEAQ   64(R13), R14
+	LEAQ   128(R13), R14
 	CMPQ   R14, AX
 	JGT    channelsEnd8
 	MOVQ   R11, R14
 	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
 
 tap9:
 	CMPQ     R14, R12
@@ -1332,37 +1624,68 @@ tap9:
 	VMOVUPS  (DX)(R15*1), Z6
 	VPCMPEQD Z5, Z0, K2
 	VADDPS   Z6, Z7, K2, Z7
+	VMOVUPS  64(BX)(R15*1), Z5
+	VMOVUPS  64(DX)(R15*1), Z6
+	VPCMPEQD Z5, Z0, K2
+	VADDPS   Z6, Z8, K2, Z8
 	ADDQ     $0x08, R14
 	JMP      tap9
 
 taps10:
 	VMOVNTPS Z7, (CX)(R13*1)
-	ADDQ     $0x00000040, R13
+	VMOVNTPS Z8, 64(CX)(R13*1)
+	ADDQ     $0x00000080, R13
 	JMP      channels7
 
 channelsEnd8:
-	TESTQ  R10, R10
-	JZ     whole11
+channels11:
+	LEAQ   64(R13), R14
+	CMPQ   R14, AX
+	JGT    channelsEnd12
 	MOVQ   R11, R14
-	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
 
-tap12:
+tap13:
+	CMPQ     R14, R12
+	JGE      taps14
+	MOVLQSX  (R14), R15
+	IMULQ    AX, R15
+	ADDQ     R13, R15
+	VMOVUPS  (BX)(R15*1), Z5
+	VMOVUPS  (DX)(R15*1), Z6
+	VPCMPEQD Z5, Z0, K2
+	VADDPS   Z6, Z9, K2, Z9
+	ADDQ     $0x08, R14
+	JMP      tap13
+
+taps14:
+	VMOVNTPS Z9, (CX)(R13*1)
+	ADDQ     $0x00000040, R13
+	JMP      channels11
+
+channelsEnd12:
+	TESTQ  R10, R10
+	JZ     whole15
+	MOVQ   R11, R14
+	VPXORD Z10, Z10, Z10
+
+tap16:
 	CMPQ      R14, R12
-	JGE       taps13
+	JGE       taps17
 	MOVLQSX   (R14), R15
 	IMULQ     AX, R15
 	ADDQ      R13, R15
 	VMOVUPS.Z (BX)(R15*1), K1, Z5
 	VMOVUPS.Z (DX)(R15*1), K1, Z6
 	VPCMPEQD  Z5, Z0, K2
-	VADDPS    Z6, Z8, K2, Z8
+	VADDPS    Z6, Z10, K2, Z10
 	ADDQ      $0x08, R14
-	JMP       tap12
+	JMP       tap16
 
-taps13:
-	VMOVUPS Z8, K1, (CX)(R13*1)
+taps17:
+	VMOVUPS Z10, K1, (CX)(R13*1)
 
-whole11:
+whole15:
 	ADDQ AX, CX
 	DECQ R9
 	JMP  row1
@@ -1453,7 +1776,7 @@ taps6:
 
 channelsEnd4:
 channels7:
-	LEAQ    64(R12), R13
+	LEAQ    128(R12), R13
 	CMPQ    R13, AX
 	JGT     channelsEnd8
 	MOVQ    R10, R13
@@ -1461,6 +1784,7 @@ channels7:
 	IMULQ   AX, R14
 	ADDQ    R12, R14
 	VMOVUPS (DX)(R14*1), Z0
+	VMOVUPS 64(DX)(R14*1), Z1
 	ADDQ    $0x08, R13
 
 tap9:
@@ -1469,21 +1793,56 @@ tap9:
 	MOVLQSX (R13), R14
 	IMULQ   AX, R14
 	ADDQ    R12, R14
-	VMOVUPS (DX)(R14*1), Z1
+	VMOVUPS (DX)(R14*1), Z2
 	VCMPPS  $0x07, Z0, Z0, K2
-	VCMPPS  $0x06, Z0, Z1, K2, K2
-	VMOVAPS Z1, K2, Z0
+	VCMPPS  $0x06, Z0, Z2, K2, K2
+	VMOVAPS Z2, K2, Z0
+	VMOVUPS 64(DX)(R14*1), Z2
+	VCMPPS  $0x07, Z1, Z1, K2
+	VCMPPS  $0x06, Z1, Z2, K2, K2
+	VMOVAPS Z2, K2, Z1
 	ADDQ    $0x08, R13
 	JMP     tap9
 
 taps10:
 	VMOVUPS Z0, (CX)(R12*1)
-	ADDQ    $0x00000040, R12
+	VMOVUPS Z1, 64(CX)(R12*1)
+	ADDQ    $0x00000080, R12
 	JMP     channels7
 
 channelsEnd8:
+channels11:
+	LEAQ    64(R12), R13
+	CMPQ    R13, AX
+	JGT     channelsEnd12
+	MOVQ    R10, R13
+	MOVLQSX (R13), R14
+	IMULQ   AX, R14
+	ADDQ    R12, R14
+	VMOVUPS (DX)(R14*1), Z0
+	ADDQ    $0x08, R13
+
+tap13:
+	CMPQ    R13, R11
+	JGE     taps14
+	MOVLQSX (R13), R14
+	IMULQ   AX, R14
+	ADDQ    R12, R14
+	VMOVUPS (DX)(R14*1), Z1
+	VCMPPS  $0x07, Z0, Z0, K2
+	VCMPPS  $0x06, Z0, Z1, K2, K2
+	VMOVAPS Z1, K2, Z0
+	ADDQ    $0x08, R13
+	JMP     tap13
+
+taps14:
+	VMOVUPS Z0, (CX)(R12*1)
+	ADDQ    $0x00000040, R12
+	JMP     channels11
+
+channelsEnd12:
 	TESTQ     R9, R9
-	JZ        whole11
+	JZ        whole15
 	MOVQ      R10, R13
 	MOVLQSX   (R13), R14
 	IMULQ     AX, R14
@@ -1491,9 +1850,9 @@ channelsEnd8:
 	VMOVUPS.Z (DX)(R14*1), K1, Z0
 	ADDQ      $0x08, R13
 
-tap12:
+tap16:
 	CMPQ      R13, R11
-	JGE       taps13
+	JGE       taps17
 	MOVLQSX   (R13), R14
 	IMULQ     AX, R14
 	ADDQ      R12, R14
@@ -1502,12 +1861,12 @@ tap12:
 	VCMPPS    $0x06, Z0, Z1, K2, K2
 	VMOVAPS   Z1, K2, Z0
 	ADDQ      $0x08, R13
-	JMP       tap12
+	JMP       tap16
 
-taps13:
+taps17:
 	VMOVUPS Z0, K1, (CX)(R12*1)
 
-whole11:
+whole15:
 	ADDQ AX, CX
 	DECQ R8
 	JMP  row1
@@ -1610,9 +1969,52 @@ taps6:
 
 channelsEnd4:
 channels7:
-	LEAQ         64(R13), R14
+	LEAQ         128(R13), R14
 	CMPQ         R14, AX
 	JGT          channelsEnd8
+	MOVQ         R11, R14
+	MOVLQSX      (R14), R15
+	IMULQ        AX, R15
+	ADDQ         R13, R15
+	VMOVUPS      (DX)(R15*1), Z0
+	VPBROADCASTD (R14), Z2
+	VMOVUPS      64(DX)(R15*1), Z1
+	VPBROADCASTD (R14), Z3
+	ADDQ         $0x08, R14
+
+tap9:
+	CMPQ         R14, R12
+	JGE          taps10
+	MOVLQSX      (R14), R15
+	IMULQ        AX, R15
+	ADDQ         R13, R15
+	VPBROADCASTD (R14), Z4
+	VMOVUPS      (DX)(R15*1), Z5
+	VCMPPS       $0x07, Z0, Z0, K2
+	VCMPPS       $0x06, Z0, Z5, K2, K2
+	VMOVAPS      Z5, K2, Z0
+	VMOVDQA32    Z4, K2, Z2
+	VMOVUPS      64(DX)(R15*1), Z5
+	VCMPPS       $0x07, Z1, Z1, K2
+	VCMPPS       $0x06, Z1, Z5, K2, K2
+	VMOVAPS      Z5, K2, Z1
+	VMOVDQA32    Z4, K2, Z3
+	ADDQ         $0x08, R14
+	JMP          tap9
+
+taps10:
+	VMOVUPS Z0, (CX)(R13*1)
+	VMOVUPS Z2, (BX)(R13*1)
+	VMOVUPS Z1, 64(CX)(R13*1)
+	VMOVUPS Z3, 64(BX)(R13*1)
+	ADDQ    $0x00000080, R13
+	JMP     channels7
+
+channelsEnd8:
+channels11:
+	LEAQ         64(R13), R14
+	CMPQ         R14, AX
+	JGT          channelsEnd12
 	MOVQ         R11, R14
 	MOVLQSX      (R14), R15
 	IMULQ        AX, R15
@@ -1621,9 +2023,9 @@ channels7:
 	VPBROADCASTD (R14), Z1
 	ADDQ         $0x08, R14
 
-tap9:
+tap13:
 	CMPQ         R14, R12
-	JGE          taps10
+	JGE          taps14
 	MOVLQSX      (R14), R15
 	IMULQ        AX, R15
 	ADDQ         R13, R15
@@ -1634,17 +2036,17 @@ tap9:
 	VMOVAPS      Z3, K2, Z0
 	VMOVDQA32    Z2, K2, Z1
 	ADDQ         $0x08, R14
-	JMP          tap9
+	JMP          tap13
 
-taps10:
+taps14:
 	VMOVUPS Z0, (CX)(R13*1)
 	VMOVUPS Z1, (BX)(R13*1)
 	ADDQ    $0x00000040, R13
-	JMP     channels7
+	JMP     channels11
 
-channelsEnd8:
+channelsEnd12:
 	TESTQ        R10, R10
-	JZ           whole11
+	JZ           whole15
 	MOVQ         R11, R14
 	MOVLQSX      (R14), R15
 	IMULQ        AX, R15
@@ -1653,9 +2055,9 @@ channelsEnd8:
 	VPBROADCASTD (R14), Z1
 	ADDQ         $0x08, R14
 
-tap12:
+tap16:
 	CMPQ         R14, R12
-	JGE          taps13
+	JGE          taps17
 	MOVLQSX      (R14), R15
 	IMULQ        AX, R15
 	ADDQ         R13, R15
@@ -1666,13 +2068,13 @@ tap12:
 	VMOVAPS      Z3, K2, Z0
 	VMOVDQA32    Z2, K2, Z1
 	ADDQ         $0x08, R14
-	JMP          tap12
+	JMP          tap16
 
-taps13:
+taps17:
 	VMOVUPS Z0, K1, (CX)(R13*1)
 	VMOVUPS Z1, K1, (BX)(R13*1)
 
-whole11:
+whole15:
 	ADDQ AX, CX
 	ADDQ AX, BX
 	DECQ R9

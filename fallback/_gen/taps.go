@@ -73,7 +73,7 @@ func (g *tapRegs) source() {
 	ADDQ(g.j, g.off)
 }
 
-// tapLoop is the frame of a loop over taps: over outputs, and over groups of channels of four vectors, one, and a masked one.
+// tapLoop is the frame of a loop over taps: over outputs, and over groups of channels of four vectors, two, one, and a masked one.
 func (s *isa) tapLoop(name string, table Mem, doc string, body func(g *tapRegs, n int, tail bool)) {
 	p := s.function(s.variant(name, false), "tapArgs", doc)
 	g := &tapRegs{isa: s, dst: field(p, tapDst), src: field(p, tapSrc), pos: field(p, tapPos), first: field(p, tapFirst)}
@@ -92,7 +92,7 @@ func (s *isa) tapLoop(name string, table Mem, doc string, body func(g *tapRegs, 
 		VPBROADCASTD(g.firstLane.AsX(), g.firstLane)
 		INCQ(g.first)
 		XORQ(g.j, g.j)
-		for _, n := range []int{4, 1} {
+		for _, n := range []int{4, 2, 1} {
 			loop, done := s.unique("channels"), s.unique("channelsEnd")
 			Label(loop)
 			LEAQ(Mem{Base: g.j, Disp: n * s.bytes()}, g.t)
