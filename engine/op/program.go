@@ -31,20 +31,19 @@ func newBuilder(inputs int) *builder {
 }
 
 func (b *builder) imm(v float64) int {
-	if math.IsNaN(v) { // NaN keys never match in a map
-		b.code = append(b.code, kernels.Instr{Op: kernels.Imm, Imm: v})
-		return b.inputs + len(b.code) - 1
-	}
 	return b.step(kernels.Instr{Op: kernels.Imm, Imm: v})
 }
 
 func (b *builder) step(i kernels.Instr) int {
-	if v, ok := b.memo[i]; ok && (i.Op != kernels.Imm || i.Imm != 0) {
+	shared := i.Op != kernels.Imm || i.Imm != 0 || !math.Signbit(i.Imm) // -0 equals 0 as a key; NaN never matches
+	if v, ok := b.memo[i]; ok && shared {
 		return v
 	}
 	b.code = append(b.code, i)
 	v := b.inputs + len(b.code) - 1
-	b.memo[i] = v
+	if shared {
+		b.memo[i] = v
+	}
 	return v
 }
 
