@@ -1,0 +1,97 @@
+package fallback
+
+import (
+	"strings"
+	"testing"
+
+	"palladio/fallback/ref"
+	"palladio/kernels"
+)
+
+// TestNNAllocatesNothing runs each family's cases and asks that a call allocates nothing.
+func TestNNAllocatesNothing(t *testing.T) {
+	families := map[string]bool{"norm": true, "norm_backward": true, "softmax": true, "softmax_backward": true, "cross_entropy": true,
+		"cross_entropy_backward": true, "pool": true, "pool_backward": true, "resize": true, "resize_backward": true}
+	d := newDevice(t, Threads(2))
+	seen := 0
+	for _, c := range kernels.Cases() {
+		if !families[c.Kernel.Family()] || c.Kernel.Operands()[0].Type != kernels.F32 {
+			continue
+		}
+		exec, err := d.Prepare(c.Kernel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var args []kernels.Arg
+		for _, o := range c.Kernel.Operands() {
+			args = append(args, kernels.HostArg(make([]byte, o.Bytes())))
+		}
+		w := kernels.HostArg(make([]byte, exec.Workspace()))
+		seen++
+		if n := testing.AllocsPerRun(2, func() {
+			if err := exec.Run(args, w); err != nil {
+				t.Fatalf("%s: %v", c.Name, err)
+			}
+		}); n > 0 {
+			t.Errorf("%s: %v allocations a call", c.Name, n)
+		}
+	}
+	if seen == 0 {
+		t.Fatal("no case")
+	}
+}
+
+// TestCrossEntropyRefusesLabels asks for an error that names the sample and the classes, of every device.
+func TestCrossEntropyRefusesLabels(t *testing.T) {
+	k := kernels.CrossEntropy{Type: kernels.F32, N: 3, C: 4, Labels: kernels.I64, Ignore: true, IgnoreIndex: -100}
+	for _, dev := range []kernels.Device{newDevice(t), ref.New()} {
+		for _, bad := range []int64{4, -1, 1 << 40} {
+			labels := kernels.HostArg([]int64{0, -100, bad})
+			logits, n, scalar := make([]float32, 12), make([]float32, 3), make([]float32, 1)
+			for _, c := range []struct {
+				k    kernels.Kernel
+				args []kernels.Arg
+			}{
+				{k, []kernels.Arg{kernels.HostArg(logits), labels, kernels.HostArg(n), kernels.HostArg(scalar), kernels.HostArg(n)}},
+				{kernels.CrossEntropyBackward{Of: k}, []kernels.Arg{kernels.HostArg(logits), labels, kernels.HostArg(n), kernels.HostArg(scalar), kernels.HostArg(logits)}},
+			} {
+				exec, err := dev.Prepare(c.k)
+				if err != nil {
+					t.Fatal(err)
+				}
+				err = exec.Run(c.args, kernels.HostArg(make([]byte, exec.Workspace())))
+				if err == nil || !strings.Contains(err.Error(), "sample 2, want 0 to 3") {
+					t.Errorf("%s: %s with label %d: error %v", dev.Name(), c.k, bad, err)
+				}
+			}
+		}
+	}
+}
+
+// TestNormSeesSmallVariance asks for digits where the mean is large beside the spread, over several blocks.
+func TestNormSeesSmallVariance(t *testing.T) {
+	const rows, c = 20000, 3
+	k := kernels.NewNorm(kernels.BatchTraining, rows, 1, c, 0)
+	k.Running = false
+	x := make([]float32, rows*c)
+	for i := range x {
+		x[i] = 4096 + float32(i/c%2) // variance 1/4
+	}
+	for _, l := range Levels() {
+		d := newDevice(t, AtLevel(l))
+		exec, err := d.Prepare(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, mean, invstd := make([]float32, len(x)), make([]float32, c), make([]float32, c)
+		args := []kernels.Arg{kernels.HostArg(x), kernels.HostArg([]float32{1, 1, 1}), kernels.HostArg(make([]float32, c)), kernels.HostArg(y), kernels.HostArg(mean), kernels.HostArg(invstd)}
+		if err := exec.Run(args, kernels.HostArg(make([]byte, exec.Workspace()))); err != nil {
+			t.Fatal(err)
+		}
+		for j := range c {
+			if invstd[j] < 1.999 || invstd[j] > 2.001 {
+				t.Errorf("%s: channel %d: 1/std %v, want 2", l, j, invstd[j])
+			}
+		}
+	}
+}
