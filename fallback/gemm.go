@@ -12,7 +12,8 @@ type gemmMode uint8
 
 const (
 	gemmDirect  gemmMode = iota // strided tiles on the stored matrices: small and skinny products
-	gemmDot                     // dot products of rows: matrix times vector, and few rows times a transposed matrix
+	gemmDot                     // dot products of rows: few rows or columns, along which the operands lie
+	gemmFlipped                 // few columns, from a transposed A: direct on the transposed product
 	gemmBlocked                 // packed blocks
 )
 
@@ -36,20 +37,22 @@ type gemmSplit struct{ batch, rows, cols int }
 
 // prepareGEMM plans a product.
 func prepareGEMM(d *Device, k kernels.GEMM) (kernels.Exec, error) {
+	k = simplifyGEMM(k)
 	if k.Type == kernels.F64 {
-		return newGEMM[float64](d, k), nil
+		g := kernelsOf[float64](d.level)
+		return newGEMM[float64](d, k, g.choose(k)), nil
 	}
-	return newGEMM[float32](d, k), nil
+	g := kernelsOf[float32](d.level)
+	return newGEMM[float32](d, k, g.choose(k)), nil
 }
 
-func newGEMM[T float](d *Device, k kernels.GEMM) *gemmExec[T] {
-	k = simplifyGEMM(k)
-	e := &gemmExec[T]{k: k, pool: d.pool, g: kernelsOf[T](d.level)}
+// newGEMM plans a simplified product in a mode that suits it.
+func newGEMM[T float](d *Device, k kernels.GEMM, mode gemmMode) *gemmExec[T] {
+	e := &gemmExec[T]{k: k, pool: d.pool, g: kernelsOf[T](d.level), mode: mode}
 	if !worthSharing(k) {
 		e.pool = &serial
 	}
 	threads := e.pool.threads
-	e.mode = chooseGEMM(k, e.g.mr, e.g.nr)
 	count := 1
 	if e.mode == gemmBlocked {
 		e.perBatch = threads > 1 && k.Batch >= 2*threads
@@ -57,7 +60,7 @@ func newGEMM[T float](d *Device, k kernels.GEMM) *gemmExec[T] {
 			count, threads = threads, 1
 		}
 	} else {
-		e.split = splitGEMM(k, threads, e.g.mr, e.g.nr)
+		e.split = e.cut(threads)
 		e.scratch = e.directScratch()
 		count = threads
 	}
@@ -89,30 +92,37 @@ func worthSharing(k kernels.GEMM) bool {
 	return max(float64(c.FLOPs)/100, float64(c.Bytes())/20) > 15e3
 }
 
-// chooseGEMM picks the mode for a shape, given the tile of mr×nr.
-func chooseGEMM(k kernels.GEMM, mr, nr int) gemmMode {
+// choose picks the mode for a simplified product.
+func (g *gemmKernels[T]) choose(k kernels.GEMM) gemmMode {
+	long := k.K >= dotLength
 	switch {
-	case k.K >= 32 && (k.TransB && k.M <= dotRows || k.N == 1 && k.TransB && !k.TransA):
+	case long && k.TransB && k.M <= dotRows, long && !k.TransA && k.N <= dotRows:
 		return gemmDot
-	case k.M <= mr && !k.TransB, k.N <= nr && !k.TransA, k.M*k.N <= 64*64 && k.K <= 64:
+	case k.TransA && k.N <= dotRows && k.M > k.N:
+		return gemmFlipped
+	case k.M <= g.mr && !k.TransB, k.N <= g.nr && !k.TransA:
 		return gemmDirect
-	case k.K == 0:
+	case k.K*k.N <= g.directB && k.K <= g.directK && (!k.TransB || !worthSharing(k)): // else each thread would transpose B
 		return gemmDirect
 	}
 	return gemmBlocked
 }
 
-// splitGEMM cuts a product for a number of threads.
-func splitGEMM(k kernels.GEMM, threads, mr, nr int) gemmSplit {
+// cut splits a product for a number of threads.
+func (e *gemmExec[T]) cut(threads int) gemmSplit {
+	k, rows, cols := e.k, e.g.mr, 4*e.g.nr
+	if e.mode == gemmFlipped {
+		rows = 4 * e.g.nr
+	}
 	s := gemmSplit{max(k.Batch, 1), max(k.M, 1), max(k.N, 1)}
 	switch {
 	case threads == 1:
 	case k.Batch >= 2*threads:
 		s.batch = max(1, k.Batch/(8*threads))
 	case k.M >= k.N:
-		s.batch, s.rows = 1, roundUp(ceilDiv(s.rows, 4*threads), mr)
+		s.batch, s.rows = 1, roundUp(ceilDiv(s.rows, 4*threads), rows)
 	default:
-		s.batch, s.cols = 1, roundUp(ceilDiv(s.cols, 4*threads), 4*nr)
+		s.batch, s.cols = 1, roundUp(ceilDiv(s.cols, 4*threads), cols)
 	}
 	return s
 }
@@ -151,6 +161,11 @@ func (e *gemmExec[T]) Run(args []kernels.Arg, workspace kernels.Arg) error {
 	e.c = data[T](args[next])
 	e.work = kernels.Slice[T](workspace)
 	switch {
+	case e.mode != gemmBlocked && e.pool == &serial:
+		for q := range k.Batch {
+			e.bind(&e.workers[0], q)
+			e.block(&e.workers[0], 0, k.M, 0, k.N, e.work)
+		}
 	case e.mode != gemmBlocked:
 		e.pool.run(e.split.parts(*k), e)
 	case e.perBatch:
@@ -198,11 +213,19 @@ func (e *gemmExec[T]) part(i, worker int) {
 	work := e.work[worker*e.scratch : (worker+1)*e.scratch]
 	for q := first; q < min(first+e.split.batch, k.Batch); q++ {
 		e.bind(w, q)
-		if e.mode == gemmDot {
-			e.dot(w, i0, m, j0, n, work)
-		} else {
-			e.direct(w, i0, m, j0, n, work)
-		}
+		e.block(w, i0, m, j0, n, work)
+	}
+}
+
+// block computes a block of the matrices that w is bound to.
+func (e *gemmExec[T]) block(w *gemmWorker[T], i0, m, j0, n int, work []T) {
+	switch e.mode {
+	case gemmDot:
+		e.dot(w, i0, m, j0, n, work)
+	case gemmFlipped:
+		e.flipped(w, i0, m, work)
+	default:
+		e.direct(w, i0, m, j0, n, work)
 	}
 }
 
@@ -216,7 +239,9 @@ type gemmWorker[T float] struct {
 	columns  matrixColumns[T]
 	epilogue gemmEpilogue[T]
 	clamp    [2]T
-	dots     [8]T // results of a dot tile
+	alpha    T
+	plain    bool  // nothing follows the product
+	dots     [16]T // results of a dot tile
 }
 
 func (w *gemmWorker[T]) init(g *gemmKernels[T], v *vecmath[T], k kernels.GEMM, threads int) {
@@ -244,6 +269,7 @@ func (w *gemmWorker[T]) init(g *gemmKernels[T], v *vecmath[T], k kernels.GEMM, t
 		g: g, m: k.M, n: k.N, k: k.K, ldc: k.LDC, flags: flags, clamp: &w.clamp[0],
 		a: &w.rows, b: &w.columns, epilogue: &w.epilogue, before: k.Residual || k.Beta != 0, after: after,
 	}
+	w.alpha, w.plain = T(k.Alpha), k.Alpha == 1 && k.Beta == 0 && k.Epilogue.None()
 	w.product.plan(threads)
 }
 

@@ -379,6 +379,20 @@ func sdotAVX512x2x4(k int, x *float32, ldx int, y *float32, ldy int, out *float3
 //go:noescape
 func sdotAVX512x1x4(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 
+// sdotAVX512x2x8 multiplies rows by rows: for i < 2, j < 8, over p < k
+//
+//	out[i*8+j] = Σ x[i*ldx+p] * y[j*ldy+p]
+//
+//go:noescape
+func sdotAVX512x2x8(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+
+// sdotAVX512x1x8 multiplies rows by rows: for i < 1, j < 8, over p < k
+//
+//	out[i*8+j] = Σ x[i*ldx+p] * y[j*ldy+p]
+//
+//go:noescape
+func sdotAVX512x1x8(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+
 // sgemmAVX2x6x16 multiplies packed panels, a of [k][6] and b of [k][16]: for i < 6, j < n with 8 < n ≤ 16
 //
 //	c[i*ldc+j] = clamp(sum + c[i*ldc+j] + bias[j])
@@ -573,6 +587,13 @@ func sdotAVX2x2x4(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 //
 //go:noescape
 func sdotAVX2x1x4(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+
+// sdotAVX2x1x8 multiplies rows by rows: for i < 1, j < 8, over p < k
+//
+//	out[i*8+j] = Σ x[i*ldx+p] * y[j*ldy+p]
+//
+//go:noescape
+func sdotAVX2x1x8(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 
 // spackTransposedAVX2 transposes up to 8 rows into a panel: for p < k, i < w with 1 ≤ w ≤ 8,
 //
@@ -967,6 +988,20 @@ func ddotAVX512x2x4(k int, x *float64, ldx int, y *float64, ldy int, out *float6
 //go:noescape
 func ddotAVX512x1x4(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 
+// ddotAVX512x2x8 multiplies rows by rows: for i < 2, j < 8, over p < k
+//
+//	out[i*8+j] = Σ x[i*ldx+p] * y[j*ldy+p]
+//
+//go:noescape
+func ddotAVX512x2x8(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+
+// ddotAVX512x1x8 multiplies rows by rows: for i < 1, j < 8, over p < k
+//
+//	out[i*8+j] = Σ x[i*ldx+p] * y[j*ldy+p]
+//
+//go:noescape
+func ddotAVX512x1x8(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+
 // dgemmAVX2x6x8 multiplies packed panels, a of [k][6] and b of [k][8]: for i < 6, j < n with 4 < n ≤ 8
 //
 //	c[i*ldc+j] = clamp(sum + c[i*ldc+j] + bias[j])
@@ -1161,6 +1196,13 @@ func ddotAVX2x2x4(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 //
 //go:noescape
 func ddotAVX2x1x4(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+
+// ddotAVX2x1x8 multiplies rows by rows: for i < 1, j < 8, over p < k
+//
+//	out[i*8+j] = Σ x[i*ldx+p] * y[j*ldy+p]
+//
+//go:noescape
+func ddotAVX2x1x8(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 
 // dpackTransposedAVX2 transposes up to 4 rows into a panel: for p < k, i < w with 1 ≤ w ≤ 4,
 //

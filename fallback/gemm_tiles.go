@@ -41,13 +41,15 @@ type gemmKernels[T float] struct {
 	// kc, mc and nc are the blocks of the packed product: a B panel of kc×nr stays in L1 or near it, an A block of mc×kc in L2,
 	// a B block of kc×nc in L3.
 	kc, mc, nc int
-	packed     packedTile[T]
-	strided    [2][]stridedTile[T] // [vectors-1][rows-1]
-	wide       [][]wideTile[T]     // [rows], widest first
-	dot        [3]dotTile[T]       // [log2 of the rows of y]
-	packLanes  int
-	packRows   packing[T]
-	packTrans  packing[T]
+	// Matrices B of up to directB elements and directK rows are multiplied in place: packing would cost more than it saves.
+	directB, directK int
+	packed           packedTile[T]
+	strided          [2][]stridedTile[T] // [vectors-1][rows-1]
+	wide             [][]wideTile[T]     // [rows], widest first
+	dot              [4]dotTile[T]       // [log2 of the rows of y]
+	packLanes        int
+	packRows         packing[T]
+	packTrans        packing[T]
 }
 
 // wideTile is a strided tile of more than two vectors, for products of few rows, which stream B.
@@ -56,7 +58,7 @@ type wideTile[T float] struct {
 	tile stridedTile[T]
 }
 
-// dotTile multiplies rows by rows: out[i*q+j] = Σ_p x[i*ldx+p]·y[j*ldy+p], for q = 1, 2 or 4 rows of y and many or one row of x.
+// dotTile multiplies rows by rows: out[i*q+j] = Σ_p x[i*ldx+p]·y[j*ldy+p], for q = 1, 2, 4 or 8 rows of y and many or one row of x.
 type dotTile[T float] struct {
 	rows      int
 	many, one func(k int, x *T, ldx int, y *T, ldy int, out *T)

@@ -9,6 +9,7 @@ var (
 var sgemmAVX2 = gemmKernels[float32]{
 	mr: 6, nr: 16, lanes: 8,
 	kc: 256, mc: 144, nc: 4080,
+	directB: 6144, directK: 128,
 	packed: sgemmAVX2x6x16,
 	strided: [2][]stridedTile[float32]{
 		{
@@ -25,13 +26,14 @@ var sgemmAVX2 = gemmKernels[float32]{
 		2: {{32, sgemmAVX2x2x32Strided}},
 		3: {{24, sgemmAVX2x3x24Strided}},
 	},
-	dot:       [3]dotTile[float32]{{8, sdotAVX2x8x1, sdotAVX2x1x1}, {4, sdotAVX2x4x2, sdotAVX2x1x2}, {2, sdotAVX2x2x4, sdotAVX2x1x4}},
+	dot:       [4]dotTile[float32]{{8, sdotAVX2x8x1, sdotAVX2x1x1}, {4, sdotAVX2x4x2, sdotAVX2x1x2}, {2, sdotAVX2x2x4, sdotAVX2x1x4}, {1, sdotAVX2x1x8, sdotAVX2x1x8}},
 	packLanes: 8, packRows: spackRowsAVX2, packTrans: spackTransposedAVX2,
 }
 
 var sgemmAVX512 = gemmKernels[float32]{
 	mr: 14, nr: 32, lanes: 16,
 	kc: 384, mc: 336, nc: 3072,
+	directB: 262144, directK: 512,
 	packed: sgemmAVX512x14x32,
 	strided: [2][]stridedTile[float32]{
 		{
@@ -55,13 +57,14 @@ var sgemmAVX512 = gemmKernels[float32]{
 		5: {{64, sgemmAVX512x5x64Strided}},
 		6: {{64, sgemmAVX512x6x64Strided}},
 	},
-	dot:       [3]dotTile[float32]{{8, sdotAVX512x8x1, sdotAVX512x1x1}, {4, sdotAVX512x4x2, sdotAVX512x1x2}, {2, sdotAVX512x2x4, sdotAVX512x1x4}},
+	dot:       [4]dotTile[float32]{{8, sdotAVX512x8x1, sdotAVX512x1x1}, {4, sdotAVX512x4x2, sdotAVX512x1x2}, {2, sdotAVX512x2x4, sdotAVX512x1x4}, {2, sdotAVX512x2x8, sdotAVX512x1x8}},
 	packLanes: 8, packRows: spackRowsAVX2, packTrans: spackTransposedAVX2,
 }
 
 var dgemmAVX2 = gemmKernels[float64]{
 	mr: 6, nr: 8, lanes: 4,
 	kc: 256, mc: 72, nc: 4080,
+	directB: 3072, directK: 128,
 	packed: dgemmAVX2x6x8,
 	strided: [2][]stridedTile[float64]{
 		{
@@ -78,13 +81,14 @@ var dgemmAVX2 = gemmKernels[float64]{
 		2: {{16, dgemmAVX2x2x16Strided}},
 		3: {{12, dgemmAVX2x3x12Strided}},
 	},
-	dot:       [3]dotTile[float64]{{8, ddotAVX2x8x1, ddotAVX2x1x1}, {4, ddotAVX2x4x2, ddotAVX2x1x2}, {2, ddotAVX2x2x4, ddotAVX2x1x4}},
+	dot:       [4]dotTile[float64]{{8, ddotAVX2x8x1, ddotAVX2x1x1}, {4, ddotAVX2x4x2, ddotAVX2x1x2}, {2, ddotAVX2x2x4, ddotAVX2x1x4}, {1, ddotAVX2x1x8, ddotAVX2x1x8}},
 	packLanes: 4, packRows: dpackRowsAVX2, packTrans: dpackTransposedAVX2,
 }
 
 var dgemmAVX512 = gemmKernels[float64]{
 	mr: 14, nr: 16, lanes: 8,
 	kc: 256, mc: 168, nc: 3072,
+	directB: 131072, directK: 512,
 	packed: dgemmAVX512x14x16,
 	strided: [2][]stridedTile[float64]{
 		{
@@ -108,6 +112,6 @@ var dgemmAVX512 = gemmKernels[float64]{
 		5: {{32, dgemmAVX512x5x32Strided}},
 		6: {{32, dgemmAVX512x6x32Strided}},
 	},
-	dot:       [3]dotTile[float64]{{8, ddotAVX512x8x1, ddotAVX512x1x1}, {4, ddotAVX512x4x2, ddotAVX512x1x2}, {2, ddotAVX512x2x4, ddotAVX512x1x4}},
+	dot:       [4]dotTile[float64]{{8, ddotAVX512x8x1, ddotAVX512x1x1}, {4, ddotAVX512x4x2, ddotAVX512x1x2}, {2, ddotAVX512x2x4, ddotAVX512x1x4}, {2, ddotAVX512x2x8, ddotAVX512x1x8}},
 	packLanes: 4, packRows: dpackRowsAVX2, packTrans: dpackTransposedAVX2,
 }

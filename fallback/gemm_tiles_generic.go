@@ -6,12 +6,12 @@ import "unsafe"
 func genericKernels[T float]() *gemmKernels[T] {
 	rows := []stridedTile[T]{goTileRows[T](1), goTileRows[T](2), goTileRows[T](3), goTileRows[T](4)}
 	return &gemmKernels[T]{
-		mr: 4, nr: 4, lanes: 2, kc: 256, mc: 64, nc: 2048,
+		mr: 4, nr: 4, lanes: 2, kc: 256, mc: 64, nc: 2048, directB: 4096, directK: 256,
 		packed: func(k int, a, b, c *T, ldc, n, flags int, bias, clamp *T) {
 			goTile(4, k, a, 1, 4, b, 4, c, ldc, n, flags, bias, clamp)
 		},
 		strided:   [2][]stridedTile[T]{rows, rows},
-		dot:       [3]dotTile[T]{{4, goDot[T](4, 1), goDot[T](1, 1)}, {4, goDot[T](4, 2), goDot[T](1, 2)}, {2, goDot[T](2, 4), goDot[T](1, 4)}},
+		dot:       [4]dotTile[T]{{4, goDot[T](4, 1), goDot[T](1, 1)}, {4, goDot[T](4, 2), goDot[T](1, 2)}, {2, goDot[T](2, 4), goDot[T](1, 4)}, {1, goDot[T](1, 8), goDot[T](1, 8)}},
 		packLanes: 4, packRows: goPackRows[T], packTrans: goPackTransposed[T],
 	}
 }

@@ -18,8 +18,8 @@ type Peaks struct {
 }
 
 const (
-	peakTime     = 4 * time.Millisecond // of one arithmetic trial
-	peakTrials   = 6
+	peakTime     = 1 * time.Millisecond // of one arithmetic trial
+	peakTrials   = 25
 	streamTrials = 8
 )
 
@@ -71,7 +71,7 @@ func (d *Device) measureFMA() float64 {
 	t := &fmaTask{loop: loop, rounds: 1000}
 	for start := time.Now(); ; start = time.Now() { // the number of rounds that takes peakTime
 		loop(t.rounds)
-		if took := time.Since(start); took > peakTime/8 {
+		if took := time.Since(start); took > peakTime/4 {
 			t.rounds = int(float64(t.rounds) * float64(peakTime) / float64(took))
 			break
 		}

@@ -32,7 +32,7 @@ func gemm() {
 			for _, w := range wide {
 				s.tile(w[0], w[1], false)
 			}
-			for _, d := range dotTiles {
+			for _, d := range s.dotTiles() {
 				s.dot(d[0], d[1])
 			}
 		}

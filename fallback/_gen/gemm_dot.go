@@ -11,7 +11,12 @@ import (
 
 // dotTiles lists the dot kernels: rows of x by rows of y. Each pair has one accumulator, so that its sum does not depend on
 // which kernel computes it.
-var dotTiles = [][2]int{{8, 1}, {1, 1}, {4, 2}, {1, 2}, {2, 4}, {1, 4}}
+func (s floats) dotTiles() [][2]int {
+	if s.bytes == 64 {
+		return [][2]int{{8, 1}, {1, 1}, {4, 2}, {1, 2}, {2, 4}, {1, 4}, {2, 8}, {1, 8}}
+	}
+	return [][2]int{{8, 1}, {1, 1}, {4, 2}, {1, 2}, {2, 4}, {1, 4}, {1, 8}}
+}
 
 // dot builds the products of rows by rows, for matrices that are read once.
 func (s floats) dot(rows, q int) {
@@ -29,19 +34,23 @@ func (s floats) dot(rows, q int) {
 		acc[i] = s.vec()
 		zero(acc[i])
 	}
-	i := GP64() // bytes into the rows
-	XORQ(i, i)
+	held, streamed, at := x, y, func(h, t int) reg.VecVirtual { return acc[h*q+t] }
+	hold, stream := rows, q
+	if rows > q {
+		held, streamed, at = y, x, func(h, t int) reg.VecVirtual { return acc[t*q+h] }
+		hold, stream = q, rows
+	}
 	step := func(load func(Mem, reg.VecVirtual)) {
-		ys := make([]reg.VecVirtual, q)
-		for j := range ys {
-			ys[j] = s.vec()
-			load(y.row(j), ys[j])
+		vs := make([]reg.VecVirtual, hold)
+		for h := range vs {
+			vs[h] = s.vec()
+			load(held.row(h), vs[h])
 		}
-		for r := range rows {
-			v := s.vec()
-			load(x.row(r), v)
-			for j := range ys {
-				s.fma(ys[j], v, acc[r*q+j])
+		for t := range stream {
+			w := s.vec()
+			load(streamed.row(t), w)
+			for h, v := range vs {
+				s.fma(w, v, at(h, t))
 			}
 		}
 	}
@@ -111,7 +120,11 @@ func (s floats) sumTo(v reg.VecVirtual, dst Mem) {
 		s.add(upper, half, half)
 	}
 	quarter, upper := v.AsX(), XMM()
-	VEXTRACTF128(U8(1), half, upper)
+	if s.bytes == 64 { // reaches all 32 registers
+		VEXTRACTF32X4(U8(1), half, upper)
+	} else {
+		VEXTRACTF128(U8(1), half, upper)
+	}
 	s.add(upper, quarter, quarter)
 	if s.double {
 		VUNPCKHPD(quarter, quarter, upper)
