@@ -141,6 +141,9 @@ type winogradScratch struct {
 // winogradFilterLimit is the size of transformed filters, in floats, above which reading them once is worth the passes.
 const winogradFilterLimit = 1 << 20
 
+// winogradBlockBytes is the size of a block's transformed tiles: a little over half of a second-level cache.
+const winogradBlockBytes = 600 << 10
+
 func (d *Device) winogradConv(g convDims, e kernels.Epilogue, backward bool) *convWinograd {
 	x := &convWinograd{device: d, tiles: convTilesAt(d.level), kernels: winogradAt(d.level), finish: newConvFinish(e, d.level), transposed: backward}
 	if backward {
@@ -154,9 +157,10 @@ func (d *Device) winogradConv(g convDims, e kernels.Epilogue, backward bool) *co
 	x.panels = (x.cols + x.tiles.width - 1) / x.tiles.width
 	x.uplane = x.panels*x.depth*x.tiles.width + 16
 	x.phased = winogradPlanes*x.uplane > winogradFilterLimit
-	x.block = 4 * x.mr
-	if x.tiles.width == 16 {
-		x.block = 8 * x.mr
+	perTile := 4 * winogradPlanes * (x.depth + x.cols + 32)
+	x.block = min(max(winogradBlockBytes/perTile/x.mr, 2), 8) * x.mr
+	if 4*winogradPlanes*x.uplane > winogradBlockBytes { // read the filters from afar less often
+		x.block = max(x.block, 4*x.mr)
 	}
 	if x.phased {
 		x.block = 512

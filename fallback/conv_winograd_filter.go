@@ -57,7 +57,7 @@ func (d *Device) winogradFilter(g convDims, bias bool) *winogradFilter {
 		e.block = 1024
 		e.span = max(min(total, e.block)/(8*d.pool.threads), 1)
 	} else {
-		e.block = 96
+		e.block = min(max(winogradBlockBytes/(4*winogradPlanes*(g.c+g.k+32)), 32), 128)
 		e.ranges = min(max(total/128, 1), 8)
 	}
 	share := (total + e.ranges - 1) / e.ranges
