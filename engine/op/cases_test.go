@@ -183,6 +183,13 @@ func poolCases() []opCase {
 	return []opCase{
 		{ops: "MaxPool", f: pool(MaxPool, []int{2, 2}, PoolOptions{}), in: []input{x}},
 		{ops: "MaxPool", f: pool(MaxPool, []int{3, 3}, PoolOptions{Stride: []int{2, 1}, PadLo: []int{1, 1}}), in: []input{x}},
+		{ops: "MaxPool Square", f: func(x nodes) (node, error) { // so that the second gradient is not zero
+			y, err := MaxPool(x[0], []int{2, 2}, PoolOptions{})
+			if err != nil {
+				return nil, err
+			}
+			return Square(y)
+		}, in: []input{x}},
 		{ops: "AvgPool", f: pool(AvgPool, []int{2, 3}, PoolOptions{Stride: []int{1, 2}, PadLo: []int{1, 1}, CountPad: true}), in: []input{x}},
 		{ops: "AvgPool", f: pool(AvgPool, []int{3, 3}, PoolOptions{Stride: []int{1, 1}, PadLo: []int{1, 1}}), in: []input{x}},
 		{ops: "AdaptiveMaxPool", f: adapt(AdaptiveMaxPool, 3, 2), in: []input{x}}, {ops: "AdaptiveAvgPool", f: adapt(AdaptiveAvgPool, 3, 2), in: []input{x}},
@@ -212,16 +219,16 @@ func normCases() []opCase {
 		return func(x nodes) (node, error) { return f(x[0], x[1], x[2], o) }
 	}
 	return []opCase{
-		{once: true, ops: "BatchNorm", f: batch(NormOptions{}, true, true, true, true), in: append([]input{x, scale, bias}, running...)},
-		{once: true, ops: "BatchNorm", f: batch(NormOptions{}, true, true, true, true), in: append([]input{x, scale, bias}, running...), inference: true},
-		{once: true, ops: "BatchNorm", f: batch(NormOptions{ReLU: true}, true, true, true, true), in: append([]input{x, scale, bias}, running...)},
-		{once: true, ops: "BatchNorm", f: batch(NormOptions{ReLU: true}, true, true, true, true), in: append([]input{x, scale, bias}, running...), inference: true},
-		{once: true, ops: "BatchNorm", f: batch(NormOptions{}), in: []input{x}}, {once: true, ops: "BatchNorm", f: batch(NormOptions{}, true), in: []input{normal(5, 4), scale}},
-		{once: true, ops: "LayerNorm", f: affine(LayerNorm, NormOptions{}), in: []input{x, scale, bias}},
-		{once: true, ops: "LayerNorm", f: func(x nodes) (node, error) { return LayerNorm(x[0], nil, nil, NormOptions{}) }, in: []input{normal(2, 6)}},
-		{once: true, ops: "RMSNorm", f: func(x nodes) (node, error) { return RMSNorm(x[0], x[1], NormOptions{}) }, in: []input{x, scale}},
-		{once: true, ops: "GroupNorm", f: func(x nodes) (node, error) { return GroupNorm(x[0], x[1], x[2], 2, NormOptions{}) }, in: []input{x, scale, bias}},
-		{once: true, ops: "InstanceNorm", f: affine(InstanceNorm, NormOptions{ReLU: true}), in: []input{x, scale, bias}},
+		{ops: "BatchNorm", f: batch(NormOptions{}, true, true, true, true), in: append([]input{x, scale, bias}, running...)},
+		{ops: "BatchNorm", f: batch(NormOptions{}, true, true, true, true), in: append([]input{x, scale, bias}, running...), inference: true, firstOnly: true},
+		{ops: "BatchNorm", f: batch(NormOptions{ReLU: true}, true, true, true, true), in: append([]input{x, scale, bias}, running...)},
+		{ops: "BatchNorm", f: batch(NormOptions{ReLU: true}, true, true, true, true), in: append([]input{x, scale, bias}, running...), inference: true, firstOnly: true},
+		{ops: "BatchNorm", f: batch(NormOptions{}), in: []input{x}}, {ops: "BatchNorm", f: batch(NormOptions{}, true), in: []input{normal(5, 4), scale}},
+		{ops: "LayerNorm", f: affine(LayerNorm, NormOptions{}), in: []input{x, scale, bias}},
+		{ops: "LayerNorm", f: func(x nodes) (node, error) { return LayerNorm(x[0], nil, nil, NormOptions{}) }, in: []input{normal(2, 6)}},
+		{ops: "RMSNorm", f: func(x nodes) (node, error) { return RMSNorm(x[0], x[1], NormOptions{}) }, in: []input{x, scale}},
+		{ops: "GroupNorm", f: func(x nodes) (node, error) { return GroupNorm(x[0], x[1], x[2], 2, NormOptions{}) }, in: []input{x, scale, bias}},
+		{ops: "InstanceNorm", f: affine(InstanceNorm, NormOptions{ReLU: true}), in: []input{x, scale, bias}},
 	}
 }
 
@@ -246,10 +253,10 @@ func lossCases() []opCase {
 	}
 	probabilities := constant(exactly([]float64{0.1, 0.2, 0.3, 0.4, 0.25, 0.25, 0.5, 0, 1, 0, 0, 0}, 3, 4))
 	return []opCase{
-		{once: true, ops: "SoftmaxCrossEntropy", f: entropy(CrossEntropyOptions{}), in: []input{x, labels(0, 3, 1)}},
-		{once: true, ops: "SoftmaxCrossEntropy", f: entropy(CrossEntropyOptions{Smoothing: 0.1, Ignore: true, IgnoreIndex: -100}), in: []input{x, labels(2, -100, 1)}},
-		{once: true, ops: "SoftmaxCrossEntropy", f: entropy(CrossEntropyOptions{PerSample: true}), in: []input{x, labels(0, 3, 1)}},
-		{once: true, ops: "SoftmaxCrossEntropy", f: entropy(CrossEntropyOptions{Smoothing: 0.2}), in: []input{x, probabilities}},
+		{ops: "SoftmaxCrossEntropy", f: entropy(CrossEntropyOptions{}), in: []input{x, labels(0, 3, 1)}},
+		{ops: "SoftmaxCrossEntropy", f: entropy(CrossEntropyOptions{Smoothing: 0.1, Ignore: true, IgnoreIndex: -100}), in: []input{x, labels(2, -100, 1)}},
+		{ops: "SoftmaxCrossEntropy", f: entropy(CrossEntropyOptions{PerSample: true}), in: []input{x, labels(0, 3, 1)}},
+		{ops: "SoftmaxCrossEntropy", f: entropy(CrossEntropyOptions{Smoothing: 0.2}), in: []input{x, probabilities}},
 		{ops: "MSE", f: with(MSE, MeanAll), in: []input{x, y}}, {ops: "MSE", f: with(MSE, BatchMean), in: []input{x, y}}, {ops: "L1", f: with(L1, SumAll), in: []input{x, y}},
 		{ops: "Huber", f: func(x nodes) (node, error) { return Huber(x[0], x[1], 0.7, PerElement) }, in: []input{x, y}},
 		{ops: "KL", f: with(KL, BatchMean), in: []input{x, probabilities}}, {ops: "KL", f: with(KL, SumAll), in: []input{x, uniform(0.1, 0.9, 3, 4)}},

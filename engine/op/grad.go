@@ -74,6 +74,7 @@ type backward struct {
 	order   gorgonia.Nodes          // inputs before their readers
 	depends map[*gorgonia.Node]bool // the visited nodes: whether they depend on a wrt; the wrts from the start
 	grads   map[*gorgonia.Node]gorgonia.Nodes
+	leaves  map[*gorgonia.Node]bool // nodes beyond which the pass does not look
 }
 
 // visit orders the nodes that n is computed from, and says whether n depends on a wrt.
@@ -85,6 +86,10 @@ func (b *backward) visit(n *gorgonia.Node) bool {
 			return b.depends[n]
 		}
 		seen[n] = true
+		if b.leaves[n] {
+			b.order = append(b.order, n)
+			return b.depends[n]
+		}
 		diffs := diffWRT(n)
 		for i, x := range children(n) {
 			if walk(x) && i < len(diffs) && diffs[i] {

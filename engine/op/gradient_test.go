@@ -47,7 +47,6 @@ type opCase struct {
 	in        []input
 	want      []float64
 	flat      bool // no gradient
-	once      bool // the second gradient is refused
 	firstOnly bool // the second gradient is not checked: it is not defined at the inputs
 	inference bool
 }
@@ -292,12 +291,6 @@ func (c opCase) checkSecond(t *testing.T, n *instance, at []int, free, ds gorgon
 	}
 	for k, i := range at {
 		second, err := Grad(cost, free[k])
-		if c.once {
-			if err == nil {
-				t.Errorf("second gradient by input %d was built, want it refused", i)
-			}
-			continue
-		}
 		want, errWant := n.differences(c, cost, i)
 		if errWant != nil {
 			t.Fatal(errWant)

@@ -61,7 +61,13 @@ func SoftmaxCrossEntropy(logits, targets *gorgonia.Node, o CrossEntropyOptions) 
 	gradient := func(perSample bool) gradient {
 		return func(x gorgonia.Nodes, _, dy *gorgonia.Node, _ []bool) (gorgonia.Nodes, error) {
 			b := kernels.CrossEntropyBackward{Of: k, PerSample: perSample}
-			d, err := call(b, s, []bool{true, false, true, true}, nil, x[0], x[1], f.node(2), dy)
+			d, err := call(b, s, []bool{true, false, false, true}, func(in gorgonia.Nodes, _, g *gorgonia.Node, need []bool) (gorgonia.Nodes, error) {
+				ds, err := secondGradient(composeCrossEntropy(k, in[1], perSample), in[:1], in[3], 0, g, []bool{need[0], need[3]})
+				if err != nil {
+					return nil, err
+				}
+				return gorgonia.Nodes{ds[0], nil, nil, ds[1]}, nil
+			}, x[0], x[1], f.node(2), dy)
 			return gorgonia.Nodes{d, nil}, err
 		}
 	}

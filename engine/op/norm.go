@@ -201,9 +201,13 @@ func (n *norm) gradients(x gorgonia.Nodes, _, dy *gorgonia.Node, need []bool) (g
 	for i := 1; i < len(n.f.outs); i++ {
 		in = append(in, n.f.node(i)) // statistics
 	}
-	outs := []output{{kind: kind{n.kernel.Type, n.shape}, wrt: all(len(in))}} // differentiating once more is refused
-	for range params {
-		outs = append(outs, output{kind: kind{n.kernel.Type, []int{n.kernel.C}}, wrt: all(len(in))})
+	wrt := make([]bool, len(in)) // the statistics follow from x: second differentiates them as such
+	for i := range 2 + params {
+		wrt[i] = true
+	}
+	outs := []output{{kind{n.kernel.Type, n.shape}, wrt, n.second(0)}}
+	for i := range params {
+		outs = append(outs, output{kind{n.kernel.Type, []int{n.kernel.C}}, wrt, n.second(1 + i)})
 	}
 	o := operator{text: kernels.NormBackward{Of: n.kernel}.String(), lower: n.lowerBackward}
 	f, err := applyFamily(o, outs, in...)

@@ -290,23 +290,26 @@ func kindOf(n *gorgonia.Node) (kind, error) {
 	return kind{t, []int(n.Shape())}, nil
 }
 
+// gorgoniaType is gorgonia's element type for one of ours.
+func gorgoniaType(t kernels.DType) tensor.Dtype {
+	switch t {
+	case kernels.F32:
+		return tensor.Float32
+	case kernels.F64:
+		return tensor.Float64
+	case kernels.I32:
+		return tensor.Int32
+	case kernels.I64:
+		return tensor.Int64
+	case kernels.Bool:
+		return tensor.Bool
+	}
+	return tensor.Uint8
+}
+
 // typeOf is gorgonia's type of a value.
 func typeOf(k kind) hm.Type {
-	var of tensor.Dtype
-	switch k.typ {
-	case kernels.F32:
-		of = tensor.Float32
-	case kernels.F64:
-		of = tensor.Float64
-	case kernels.I32:
-		of = tensor.Int32
-	case kernels.I64:
-		of = tensor.Int64
-	case kernels.Bool:
-		of = tensor.Bool
-	default:
-		of = tensor.Uint8
-	}
+	of := gorgoniaType(k.typ)
 	if len(k.shape) == 0 {
 		return of
 	}

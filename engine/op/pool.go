@@ -95,7 +95,10 @@ func pool(k kernels.Pool, x *gorgonia.Node) (*gorgonia.Node, error) {
 	}}
 	var f *family
 	diff := func(_ gorgonia.Nodes, _, dy *gorgonia.Node, _ []bool) (gorgonia.Nodes, error) {
-		d, err := call(kernels.PoolBackward{Of: k}, k.ImageShape(), []bool{true, false}, nil, dy, f.node(1))
+		d, err := call(kernels.PoolBackward{Of: k}, k.ImageShape(), []bool{true, false}, func(x gorgonia.Nodes, _, ddx *gorgonia.Node, _ []bool) (gorgonia.Nodes, error) {
+			d, err := pick(k, ddx, x[1])
+			return gorgonia.Nodes{d, nil}, err
+		}, dy, f.node(1))
 		return gorgonia.Nodes{d}, err
 	}
 	f, err := applyFamily(o, []output{
@@ -106,6 +109,22 @@ func pool(k kernels.Pool, x *gorgonia.Node) (*gorgonia.Node, error) {
 		return nil, err
 	}
 	return f.node(0), nil
+}
+
+// pick takes from each window of x the element at the position that was the maximum of another tensor.
+func pick(k kernels.Pool, x, at *gorgonia.Node) (*gorgonia.Node, error) {
+	x, err := Reshape(x, k.N, kernels.Elems(k.In), k.C)
+	if err != nil {
+		return nil, err
+	}
+	if at, err = Reshape(at, k.N, kernels.Elems(k.Out()), k.C); err != nil {
+		return nil, err
+	}
+	y, err := TakeAlong(x, at, 1)
+	if err != nil {
+		return nil, err
+	}
+	return Reshape(y, k.ResultShape()...)
 }
 
 func avgPool(k kernels.Pool, x *gorgonia.Node) (*gorgonia.Node, error) {
