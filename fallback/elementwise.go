@@ -113,11 +113,13 @@ func newEltExec[T real](d *Device, v *vecmath[T], k kernels.Elementwise) *eltExe
 	return e
 }
 
-// blockElements is the number of elements in a block: as many as keep the scratch in half of a first-level cache of 32 KiB.
+// blockElements is the number of elements in a block: as many as keep the scratch in about half of a first-level cache of 32 KiB.
 func blockElements(size, slots int) int {
 	switch {
 	case slots == 0:
 		return 32768 / size
+	case slots <= 2:
+		return 8192 / size
 	case slots <= 4:
 		return 4096 / size
 	}
@@ -173,9 +175,7 @@ func (e *eltExec[T]) Run(args []kernels.Arg, workspace kernels.Arg) error {
 		e.d.pool.run(parts, e)
 		return nil
 	}
-	for b := range e.layout.blocks {
-		e.runBlock(&e.workers[0], b)
-	}
+	e.part(0, 0)
 	return nil
 }
 
@@ -213,6 +213,9 @@ func (e *eltExec[T]) part(i, worker int) {
 	w := &e.workers[worker]
 	for b := i * e.partSize; b < min((i+1)*e.partSize, e.layout.blocks); b++ {
 		e.runBlock(w, b)
+	}
+	if e.stream {
+		e.v.fence()
 	}
 }
 

@@ -22,7 +22,7 @@ type eltLayout struct {
 }
 
 // shortRow is the length below which several rows share a block.
-const shortRow = 256
+const shortRow = 512
 
 // newEltLayout merges axes. setBlocks completes it.
 func newEltLayout(k kernels.Elementwise) eltLayout {

@@ -3637,7 +3637,7 @@ end:
 	RET
 
 // func streamCopyF32AVX2(dst *float32, a *float32, n int)
-// Requires: AVX, MMX+
+// Requires: AVX
 TEXT ·streamCopyF32AVX2(SB), NOSPLIT, $0-24
 	MOVQ n+16(FP), AX
 	MOVQ dst+0(FP), CX
@@ -3674,7 +3674,6 @@ one:
 	JGE      one
 
 one_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -7404,7 +7403,7 @@ end:
 	RET
 
 // func streamCopyF64AVX2(dst *float64, a *float64, n int)
-// Requires: AVX, MMX+
+// Requires: AVX
 TEXT ·streamCopyF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ n+16(FP), AX
 	MOVQ dst+0(FP), CX
@@ -7441,7 +7440,6 @@ one:
 	JGE      one
 
 one_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -11207,7 +11205,7 @@ end:
 	RET
 
 // func streamCopyF32AVX512(dst *float32, a *float32, n int)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512F
 TEXT ·streamCopyF32AVX512(SB), NOSPLIT, $0-24
 	MOVQ n+16(FP), AX
 	MOVQ dst+0(FP), CX
@@ -11244,7 +11242,6 @@ one:
 	JGE      one
 
 one_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -15009,7 +15006,7 @@ end:
 	RET
 
 // func streamCopyF64AVX512(dst *float64, a *float64, n int)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512F
 TEXT ·streamCopyF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ n+16(FP), AX
 	MOVQ dst+0(FP), CX
@@ -15046,7 +15043,6 @@ one:
 	JGE      one
 
 one_done:
-	SFENCE
 	VZEROUPPER
 	RET
 
@@ -15205,3 +15201,9 @@ DATA vecarithConstants<>+392(SB)/8, $0x3fc5555555555555
 DATA vecarithConstants<>+400(SB)/8, $0x3fc5555555555555
 DATA vecarithConstants<>+408(SB)/8, $0x3fc5555555555555
 GLOBL vecarithConstants<>(SB), RODATA|NOPTR, $416
+
+// func fenceStores()
+// Requires: MMX+
+TEXT ·fenceStores(SB), NOSPLIT, $0
+	SFENCE
+	RET

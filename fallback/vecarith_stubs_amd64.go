@@ -166,7 +166,7 @@ func clampF32AVX2(dst *float32, a *float32, b *float32, c *float32, n int)
 // clampSTF32AVX2 computes min(max(a, b), c), b and c single elements.
 func clampSTF32AVX2(dst *float32, a *float32, b *float32, c *float32, n int)
 
-// streamCopyF32AVX2 computes dst = a by stores that go past the caches. n must be a multiple of the vector's length and dst aligned to it.
+// streamCopyF32AVX2 computes dst = a by stores that go past the caches. n must be a multiple of the vector's length and dst aligned to it. A fenceStores must follow before another thread reads dst.
 func streamCopyF32AVX2(dst *float32, a *float32, n int)
 
 // addRowsF32AVX2 computes dst += (a₀ + a₁) + (a₂ + a₃), rows that lie stride elements apart.
@@ -334,7 +334,7 @@ func clampF64AVX2(dst *float64, a *float64, b *float64, c *float64, n int)
 // clampSTF64AVX2 computes min(max(a, b), c), b and c single elements.
 func clampSTF64AVX2(dst *float64, a *float64, b *float64, c *float64, n int)
 
-// streamCopyF64AVX2 computes dst = a by stores that go past the caches. n must be a multiple of the vector's length and dst aligned to it.
+// streamCopyF64AVX2 computes dst = a by stores that go past the caches. n must be a multiple of the vector's length and dst aligned to it. A fenceStores must follow before another thread reads dst.
 func streamCopyF64AVX2(dst *float64, a *float64, n int)
 
 // addRowsF64AVX2 computes dst += (a₀ + a₁) + (a₂ + a₃), rows that lie stride elements apart.
@@ -502,7 +502,7 @@ func clampF32AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
 // clampSTF32AVX512 computes min(max(a, b), c), b and c single elements.
 func clampSTF32AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
 
-// streamCopyF32AVX512 computes dst = a by stores that go past the caches. n must be a multiple of the vector's length and dst aligned to it.
+// streamCopyF32AVX512 computes dst = a by stores that go past the caches. n must be a multiple of the vector's length and dst aligned to it. A fenceStores must follow before another thread reads dst.
 func streamCopyF32AVX512(dst *float32, a *float32, n int)
 
 // addRowsF32AVX512 computes dst += (a₀ + a₁) + (a₂ + a₃), rows that lie stride elements apart.
@@ -670,8 +670,11 @@ func clampF64AVX512(dst *float64, a *float64, b *float64, c *float64, n int)
 // clampSTF64AVX512 computes min(max(a, b), c), b and c single elements.
 func clampSTF64AVX512(dst *float64, a *float64, b *float64, c *float64, n int)
 
-// streamCopyF64AVX512 computes dst = a by stores that go past the caches. n must be a multiple of the vector's length and dst aligned to it.
+// streamCopyF64AVX512 computes dst = a by stores that go past the caches. n must be a multiple of the vector's length and dst aligned to it. A fenceStores must follow before another thread reads dst.
 func streamCopyF64AVX512(dst *float64, a *float64, n int)
 
 // addRowsF64AVX512 computes dst += (a₀ + a₁) + (a₂ + a₃), rows that lie stride elements apart.
 func addRowsF64AVX512(dst *float64, a *float64, stride int, n int)
+
+// fenceStores makes the stores of streamCopy visible before any later store.
+func fenceStores()

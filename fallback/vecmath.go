@@ -40,7 +40,8 @@ type vecmath[T real] struct {
 
 	reluGrad   binaryFn[T] // a > 0 ? b : 0
 	fill       unaryFn[T]  // the single element of a
-	streamCopy unaryFn[T]  // a copy whose result is not wanted in the caches
+	streamCopy unaryFn[T]  // a copy whose result is not wanted in the caches; fence must follow
+	fence      func()      // makes what streamCopy wrote visible to other threads
 
 	rowSum, rowSumAbs, rowSumSq, rowProd, rowMax, rowMin rowFn[T] // of at most rowBlock elements
 
@@ -236,7 +237,7 @@ func genericVecmath[T real]() *vecmath[T] {
 			vector(dst, n)[i] = x
 		}
 	}
-	v.streamCopy = v.unary[kernels.Copy]
+	v.streamCopy, v.fence = v.unary[kernels.Copy], func() {}
 	v.genericRows()
 	return v
 }

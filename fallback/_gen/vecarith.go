@@ -21,6 +21,10 @@ func vecarith() {
 	}
 	tailWindow()
 	endConstants()
+	TEXT("fenceStores", attr.NOSPLIT, "func()")
+	Doc("fenceStores makes the stores of streamCopy visible before any later store.")
+	SFENCE()
+	RET()
 }
 
 // maxNaN and minNaN are NaN if either is.
@@ -134,7 +138,7 @@ func singles(scalars int) string {
 // streamCopy copies whole vectors past the caches.
 func (s vecISA) streamCopy() {
 	TEXT(s.title("streamCopy"), attr.NOSPLIT, "func(dst, a *"+s.goType()+", n int)")
-	Doc(s.title("streamCopy") + " computes dst = a by stores that go past the caches. n must be a multiple of the vector's length and dst aligned to it.")
+	Doc(s.title("streamCopy") + " computes dst = a by stores that go past the caches. n must be a multiple of the vector's length and dst aligned to it. A fenceStores must follow before another thread reads dst.")
 	st := &vecLoop{vecISA: s, n: Load(Param("n"), GP64()).(gp)}
 	dst, a := st.pointer("dst"), st.pointer("a")
 	st.whole(4, func(vectors int) {
@@ -142,7 +146,6 @@ func (s vecISA) streamCopy() {
 			VMOVNTPS(st.read(a, v, nil), Mem{Base: dst, Disp: v * s.bytes()})
 		}
 	})
-	SFENCE()
 	VZEROUPPER()
 	RET()
 }
