@@ -96,7 +96,7 @@ func newEltExec[T real](d *Device, v *vecmath[T], k kernels.Elementwise) *eltExe
 	c := &eltCompiler[T]{k: k, e: e}
 	c.compile()
 	if e.layout.n > 0 {
-		e.layout.setBlocks(min(blockElements(size, e.slots), e.layout.n))
+		e.layout.setBlocks(min(e.blockElements(size), e.layout.n))
 	}
 	e.workBytes = roundUp(e.slots*e.slotBytes(), 64)
 	e.split()
@@ -113,9 +113,12 @@ func newEltExec[T real](d *Device, v *vecmath[T], k kernels.Elementwise) *eltExe
 	return e
 }
 
-// blockElements is the number of elements in a block: as many as keep the scratch in about half of a first-level cache of 32 KiB.
-func blockElements(size, slots int) int {
-	switch {
+// blockElements is the number of elements in a block: as many as keep the scratch in about half of a first-level cache of 32 KiB. Stores that
+// go past the caches run best in turns with loads of some 2 KiB.
+func (e *eltExec[T]) blockElements(size int) int {
+	switch slots := e.slots; {
+	case e.stream && slots <= 4:
+		return 2048 / size
 	case slots == 0:
 		return 32768 / size
 	case slots <= 2:
@@ -123,7 +126,7 @@ func blockElements(size, slots int) int {
 	case slots <= 4:
 		return 4096 / size
 	}
-	return max(256, 16384/size/slots&^63)
+	return max(256, 16384/size/e.slots&^63)
 }
 
 // split chooses how many blocks one part of a parallel run has: some 20 µs of work.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -63,9 +64,9 @@ var vecBounds = []struct {
 }
 
 // sweep calls f with blocks that sample all float32 bit patterns, every stride-th of them.
-func sweep(stride uint32, f func(x []float32)) {
+func sweep(stride uint64, f func(x []float32)) {
 	x := make([]float32, 0, 4096)
-	for b := uint64(0); b < 1<<32; b += uint64(stride) {
+	for b := uint64(0); b < 1<<32; b += stride {
 		x = append(x, math.Float32frombits(uint32(b)))
 		if len(x) == cap(x) {
 			f(x)
@@ -75,10 +76,19 @@ func sweep(stride uint32, f func(x []float32)) {
 	f(x)
 }
 
-// TestVectorMath measures the error of each function over all float32 numbers (sampled; PALLADIO_EXHAUSTIVE=1 takes every
-// one) and prints the table of docs/vector-math.md with -v.
+// envSweep names the environment variable that sets the sampling of TestVectorMath: every so many-th float32 number, 1 for all.
+const envSweep = "PALLADIO_SWEEP"
+
+// TestVectorMath measures the error of each function over a sample of all float32 numbers and prints the table of docs/vector-math.md
+// with -v.
 func TestVectorMath(t *testing.T) {
-	stride := uint32(10007)
+	stride := uint64(10007)
+	if s := os.Getenv(envSweep); s != "" {
+		var err error
+		if stride, err = strconv.ParseUint(s, 10, 32); err != nil || stride == 0 {
+			t.Fatalf("%s=%s: want a number from 1 on", envSweep, s)
+		}
+	}
 	for _, l := range Levels()[1:] {
 		v := vecF32(l)
 		for _, b := range vecBounds {
