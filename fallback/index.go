@@ -26,21 +26,19 @@ func (x indices) at(i int) int {
 	return int(x.i64[i])
 }
 
-func (x indices) len() int { return len(x.i32) + len(x.i64) }
-
-// check returns an error for the first index out of range.
-func (x indices) check(k kernels.Kernel, extent int) error {
+// bad finds the first index out of range, -1 if there is none.
+func (x indices) bad(extent int) int {
 	for i, v := range x.i32 {
 		if uint(int(v)-kernels.NoIndex) > uint(extent) {
-			return kernels.IndexError(k, i, int(v), extent)
+			return i
 		}
 	}
 	for i, v := range x.i64 {
 		if uint(v-kernels.NoIndex) > uint(extent) {
-			return kernels.IndexError(k, i, int(v), extent)
+			return i
 		}
 	}
-	return nil
+	return -1
 }
 
 // gatherExec is a call of Gather.
@@ -64,8 +62,8 @@ func (e *gatherExec) Workspace() int { return 0 }
 // Run copies the rows that the indices name.
 func (e *gatherExec) Run(args []kernels.Arg, _ kernels.Arg) error {
 	e.index, e.src, e.out = indicesOf(e.k.Index, args[0]), args[1].Host, args[2].Host
-	if err := e.index.check(e.k, e.k.Extent); err != nil {
-		return err
+	if i := e.index.bad(e.k.Extent); i >= 0 {
+		return kernels.IndexError(e.k, i, e.index.at(i), e.k.Extent)
 	}
 	rows := e.k.Outer * e.k.Count
 	if e.row > 0 {
@@ -111,7 +109,7 @@ func (e *gatherExec) rows(lo, hi int) {
 }
 
 // gatherElems is rows for rows of one machine word.
-func gatherElems[T kernels.Elem | uint32](e *gatherExec, lo, hi int) {
+func gatherElems[T kernels.Elem](e *gatherExec, lo, hi int) {
 	src := unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(e.src))), len(e.src)/e.row)
 	out := unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(e.out))), len(e.out)/e.row)
 	for r := lo; r < hi; r++ {
@@ -154,8 +152,8 @@ func (e *scatterExec[T]) Workspace() int { return 0 }
 // Run adds the rows.
 func (e *scatterExec[T]) Run(args []kernels.Arg, _ kernels.Arg) error {
 	e.index, e.src, e.out = indicesOf(e.k.Index, args[0]), kernels.Slice[T](args[1]), kernels.Slice[T](args[2])
-	if err := e.index.check(e.k, e.k.Extent); err != nil {
-		return err
+	if i := e.index.bad(e.k.Extent); i >= 0 {
+		return kernels.IndexError(e.k, i, e.index.at(i), e.k.Extent)
 	}
 	if len(e.out) > 0 {
 		e.pool.inParts(e.k.Outer*e.parts, 8*len(e.src)+4*len(e.out), e)
@@ -217,8 +215,8 @@ func (e *oneHotExec) Workspace() int { return 0 }
 // Run writes the rows.
 func (e *oneHotExec) Run(args []kernels.Arg, _ kernels.Arg) error {
 	e.index, e.out = indicesOf(e.k.Index, args[0]), args[1].Host
-	if err := e.index.check(e.k, e.k.Classes); err != nil {
-		return err
+	if i := e.index.bad(e.k.Classes); i >= 0 {
+		return kernels.IndexError(e.k, i, e.index.at(i), e.k.Classes)
 	}
 	e.pool.inParts((e.k.Count+e.per-1)/e.per, len(e.out), e)
 	e.index, e.out = indices{}, nil

@@ -55,7 +55,7 @@ type Exec interface {
 
 // Elem is the set of Go types that a host argument can be seen as.
 type Elem interface {
-	~float32 | ~float64 | ~int32 | ~int64 | ~uint64 | ~uint16 | ~uint8
+	~float32 | ~float64 | ~int32 | ~int64 | ~uint64 | ~uint32 | ~uint16 | ~uint8
 }
 
 // Slice sees a host argument as elements.
