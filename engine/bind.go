@@ -136,8 +136,7 @@ type result struct {
 	off, bytes int    // this run's value among the plan's results
 	host       []byte // what the node's value views
 	value      gorgonia.Value
-	stage      []byte // this run's value, where it cannot be had in place
-	cleared    bool   // holds zeros, because the value is absent on this path
+	cleared    bool // holds zeros, because the value is absent on this path
 }
 
 // bindResults gives the outputs' nodes their values.
@@ -169,10 +168,12 @@ func (m *Machine) bindResult(pa *path, i int) error {
 			return err
 		}
 	}
-	if o.into != nil {
+	switch {
+	case o.accumulate:
+		return nil
+	case o.into != nil:
 		return readInto(o.into, r.value)
-	}
-	if o.node.Value() != r.value {
+	case o.node.Value() != r.value:
 		return gorgonia.UnsafeLet(o.node, r.value)
 	}
 	return nil
@@ -181,24 +182,35 @@ func (m *Machine) bindResult(pa *path, i int) error {
 // fetch brings output i to the memory that its node's value views.
 func (m *Machine) fetch(pa *path, i int) error {
 	o, r, at := &m.prog.outputs[i], &m.results[i], &pa.outs[i]
-	src := r.stage
+	src := r.host
 	if m.shared {
 		src = at.arg(m).Host
-	} else {
-		if !o.accumulate {
-			src = r.host
-		}
-		if err := at.mem(m).Download(at.off, src); err != nil {
-			return err
-		}
+	} else if err := at.mem(m).Download(at.off, src); err != nil {
+		return err
 	}
 	switch {
 	case o.accumulate:
-		return addInto(r.host, src, m.prog.values[o.value].typ)
+		return accumulate(o.node, src, m.prog.values[o.value].typ)
 	case &src[0] != &r.host[0]:
 		copy(r.host, src)
 	}
 	return nil
+}
+
+// accumulate adds a gradient to the derivative beside a node's value.
+func accumulate(n *gorgonia.Node, src []byte, t kernels.DType) error {
+	d, err := derivative(n)
+	if err != nil {
+		return err
+	}
+	dst, err := rawBytes(d)
+	if err != nil {
+		return err
+	}
+	if dtypeOf(d.Dtype()) != t || len(dst) != len(src) || !contiguous(d) {
+		return fmt.Errorf("its derivative is %v%v, which a gradient of %d bytes of %s cannot be added to", d.Dtype(), d.Shape(), len(src), t)
+	}
+	return addInto(dst, src, t)
 }
 
 // addInto adds src to dst, element by element.

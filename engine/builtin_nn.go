@@ -15,6 +15,11 @@ func init() {
 		"randomOp":      lowerRandom,
 		"byIndicesOp":   lowerByIndices,
 		"tensordotOp":   lowerTensordot,
+		"maxPoolOp":     lowerMaxPool,
+		"maxPoolDiffOp": lowerMaxPoolGradient,
+		"globalAveragePoolOp": func(l *lowering, _ attributes) bool {
+			return len(l.in[0].Shape) == 4 && l.reduce(kernels.ReduceMean, []int{2, 3})
+		},
 	} {
 		builtins[name] = f
 	}
@@ -73,6 +78,45 @@ func lowerIm2Col(l *lowering, a attributes) bool {
 	return l.emit(kernels.Move{Type: in.Type, Shape: view,
 		Src: kernels.View{Shape: in.Shape, Strides: []int{c * h * w, sh * w, sw, h * w, dh * w, dw}},
 		Dst: kernels.Dense(view)}, nil, in, out)
+}
+
+// maxPool is gorgonia's pooling of an image [N, C, H, W], as one of N·C images of one channel.
+func maxPool(l *lowering, a attributes) (kernels.Pool, bool) {
+	in := l.in[0]
+	if len(in.Shape) != 4 {
+		return kernels.Pool{}, false
+	}
+	n, c, h, w := in.Shape[0], in.Shape[1], in.Shape[2], in.Shape[3]
+	lo, hi := []int{a.int("padNorth"), a.int("padWest")}, []int{a.int("padSouth"), a.int("padEast")}
+	if a.bool("explicitPadding") {
+		lo, hi = hi, lo // gorgonia pads above by what it calls south
+	}
+	k, err := kernels.NewPool(kernels.MaxPool, []int{n * c, h, w, 1}, []int{a.int("h"), a.int("w")},
+		kernels.PoolOptions{Stride: []int{a.int("strideH"), a.int("strideW")}, PadLo: lo, PadHi: hi})
+	k.Type = in.Type
+	return k, err == nil && k.Validate() == nil
+}
+
+func lowerMaxPool(l *lowering, a attributes) bool {
+	k, ok := maxPool(l, a)
+	if !ok || kernels.Elems(k.ResultShape()) != l.out[0].Elems() {
+		return false
+	}
+	l.Emit(k, l.in[0], l.out[0], l.Temp(kernels.I32, k.ResultShape()...))
+	return true
+}
+
+// lowerMaxPoolGradient has the pooling's input, its output and the output's gradient. It asks for the positions of the maxima again, with the
+// pooling that gave the output: a common sub-expression.
+func lowerMaxPoolGradient(l *lowering, a attributes) bool {
+	k, ok := maxPool(l, a.inner("maxPoolOp"))
+	if !ok || kernels.Elems(k.ResultShape()) != l.in[2].Elems() || l.in[2].Type != k.Type {
+		return false
+	}
+	argmax := l.Temp(kernels.I32, k.ResultShape()...)
+	l.Emit(k, l.in[0], l.Temp(k.Type, k.ResultShape()...), argmax)
+	l.Emit(kernels.PoolBackward{Of: k}, l.in[2], argmax, l.out[0])
+	return true
 }
 
 // The codes of gorgonia's distributions.

@@ -128,12 +128,13 @@ func nodeDType(n *gorgonia.Node) (t kernels.DType, err error) {
 type wanted struct {
 	nodes gorgonia.Nodes
 	reads gorgonia.Nodes
+	duals gorgonia.Nodes // whose gradients accumulate
 }
 
 // want chooses a plan's outputs, by the rule in the package's documentation.
 func (c *config) want(g *gorgonia.ExprGraph) wanted {
 	var w wanted
-	seen := map[*gorgonia.Node]bool{}
+	seen, dual := map[*gorgonia.Node]bool{}, map[*gorgonia.Node]bool{}
 	add := func(n *gorgonia.Node) {
 		if !seen[n] && n.Op() != nil && !isConstant(n) && !isStatement(n) {
 			seen[n] = true
@@ -144,7 +145,10 @@ func (c *config) want(g *gorgonia.ExprGraph) wanted {
 		add(n)
 	}
 	for _, n := range c.dual {
-		if d := n.Deriv(); d != nil && c.training {
+		if d := n.Deriv(); d != nil && c.training && !dual[n] {
+			dual[n] = true
+			w.duals = append(w.duals, n)
+			add(n)
 			add(d)
 		}
 	}
@@ -191,6 +195,9 @@ func (c *config) order(g *gorgonia.ExprGraph, w wanted) gorgonia.Nodes {
 	stack := slices.Concat(w.nodes, nil)
 	for _, r := range w.reads {
 		stack = append(stack, children(r)...)
+	}
+	for _, n := range w.duals {
+		stack = append(stack, n.Deriv())
 	}
 	if c.training {
 		for _, u := range c.updates {

@@ -103,7 +103,7 @@ type output struct {
 	shape []int
 	// into is where a Read statement wants a copy; node is then the node that it reads.
 	into *gorgonia.Value
-	// accumulate adds the value to what the node's value holds, as gorgonia's dual values do.
+	// accumulate adds the value to the derivative beside the node's own value.
 	accumulate bool
 }
 

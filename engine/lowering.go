@@ -62,17 +62,14 @@ func (c *config) lower(g *gorgonia.ExprGraph) (*program, error) {
 
 // bindOutputs records which values the user may look at.
 func (b *builder) bindOutputs(w wanted) {
-	dual := map[*gorgonia.Node]bool{}
-	if b.cfg.training {
-		for _, n := range b.cfg.dual {
-			if n.Deriv() != nil {
-				dual[n.Deriv()] = true
-			}
-		}
-	}
 	for _, n := range w.nodes {
 		if t, ok := b.tensors[n]; ok {
-			b.outputs = append(b.outputs, output{node: n, value: int32(t.ID), shape: t.Shape, accumulate: dual[n]})
+			b.outputs = append(b.outputs, output{node: n, value: int32(t.ID), shape: t.Shape})
+		}
+	}
+	for _, n := range w.duals {
+		if t, ok := b.tensors[n.Deriv()]; ok {
+			b.outputs = append(b.outputs, output{node: n, value: int32(t.ID), shape: t.Shape, accumulate: true})
 		}
 	}
 	for _, r := range w.reads {

@@ -34,7 +34,9 @@ func (m *Machine) allocate() error {
 	for i, o := range p.outputs {
 		n := p.values[o.value].bytes()
 		m.results[i].off, m.results[i].bytes = results, n
-		results += alignUp(max(n, 1))
+		if !o.accumulate { // the gradient that accumulates is an output of its own
+			results += alignUp(max(n, 1))
+		}
 	}
 	if err := m.checkMemory(constants + results); err != nil {
 		return err
@@ -69,15 +71,17 @@ func (m *Machine) makeResults() error {
 		if r.bytes == 0 {
 			continue
 		}
-		switch {
-		case m.shared && !o.accumulate:
+		if m.shared && o.accumulate {
+			continue
+		}
+		if m.shared {
 			r.host = m.resultMem.Arg(r.off, r.bytes).Host
 			clear(r.host)
-		default:
-			r.host = view[byte](make([]byte, r.bytes))
-			if o.accumulate {
-				r.stage = make([]byte, r.bytes)
-			}
+		} else {
+			r.host = make([]byte, r.bytes)
+		}
+		if o.accumulate {
+			continue
 		}
 		var err error
 		if r.value, err = viewValue(r.host, o.node.Dtype(), o.shape); err != nil {

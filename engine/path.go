@@ -176,7 +176,7 @@ func (m *Machine) assignSlots(pa *path) {
 	for i := range m.prog.outputs {
 		v := m.prog.outputs[i].value
 		r := pa.rep[v]
-		if !pa.absent[v] && m.prog.values[r].storage == inArena && m.slotOf[r] < 0 {
+		if !m.prog.outputs[i].accumulate && !pa.absent[v] && m.prog.values[r].storage == inArena && m.slotOf[r] < 0 {
 			m.slotOf[r] = m.results[i].off
 			m.slotted = append(m.slotted, r)
 		}

@@ -90,6 +90,9 @@ func (m *Machine) PlanFor(choose func(selector *gorgonia.Node, branches int) (in
 	}
 	plan := &Plan{Device: m.device.Name()}
 	for _, o := range p.outputs {
+		if o.accumulate {
+			continue
+		}
 		if r := rep[o.value]; !absent[o.value] && p.values[r].storage == inArena && kept[r] < 0 {
 			kept[r] = plan.Results
 		}

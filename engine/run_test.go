@@ -377,3 +377,50 @@ func TestRecompute(t *testing.T) {
 		t.Errorf("recomputation takes %d bytes and %d calls; without it %d and %d", less.Arena, len(less.Calls), all.Arena, len(all.Calls))
 	}
 }
+
+// TestBindDualValues accumulates gradients until somebody clears them, also those that two variables share or that are constant.
+func TestBindDualValues(t *testing.T) {
+	run := func(newVM vmMaker) []G.Value {
+		g := newGraph(t, G.Float64)
+		x, y, c := g.x(3), g.x(3), g.x()
+		cost := g.must(G.Add(g.must(G.Sum(g.must(G.Square(g.must(G.Add(x, y)))))), c)) // x and y share a gradient, that of c is one
+		if _, err := G.Grad(cost, x, y, c); err != nil {
+			t.Fatal(err)
+		}
+		params := G.Nodes{x, y, c}
+		vm := newVM(g.ExprGraph, nil, params, nil)
+		defer vm.Close()
+		var vs []G.Value
+		for i := range 4 {
+			check(t, vm.RunAll())
+			for _, p := range params {
+				d, err := p.Grad()
+				check(t, err)
+				vs = append(vs, clones(t, d)...)
+			}
+			if i%2 == 1 { // two runs a step
+				check(t, G.NewVanillaSolver().Step(G.NodesToValueGrads(params)))
+			}
+			vm.Reset()
+		}
+		for _, p := range params {
+			vs = append(vs, p.Value())
+		}
+		return vs
+	}
+	want, got := run(tapeVM), run(ourVM())
+	for i := range want {
+		compare(t, fmt.Sprintf("value %d", i), got[i], want[i], 1e-12)
+	}
+}
+
+// TestSteadyStateWithSolver allocates nothing in the machine where gorgonia's solver steps on accumulated gradients.
+func TestSteadyStateWithSolver(t *testing.T) {
+	g, params := deepMLP(t, 3, 8)
+	m := New(g, On(nothing{ref.New()}), BindDualValues(params...))
+	defer m.Close()
+	check(t, m.RunAll())
+	if n := testing.AllocsPerRun(10, func() { _ = m.RunAll() }); n != 0 {
+		t.Errorf("a run allocates %v times, want 0", n)
+	}
+}
