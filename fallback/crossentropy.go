@@ -24,6 +24,7 @@ func (d *Device) prepareCrossEntropyBackward(k kernels.CrossEntropyBackward) (ke
 // crossEntropyExec runs a cross-entropy or its gradient, a row of logits at a time: one look at memory forward, one look and one
 // write backward.
 type crossEntropyExec[T interface{ float32 | float64 }] struct {
+	streaming
 	pool                *pool
 	v                   *vecmath[T]
 	k                   kernels.CrossEntropy
@@ -36,12 +37,11 @@ type crossEntropyExec[T interface{ float32 | float64 }] struct {
 	classes64                 []int64
 	probabilities             []T
 	scratch                   []T
-	stream                    bool // dlogits are written past the caches
-	share                     T    // the gradient of each sample that counts, where that of the mean is given
+	share                     T // the gradient of each sample that counts, where that of the mean is given
 }
 
 func newCrossEntropy[T interface{ float32 | float64 }](d *Device, v *vecmath[T], k kernels.CrossEntropy, backward, perSample bool) *crossEntropyExec[T] {
-	return &crossEntropyExec[T]{pool: d.pool, v: v, k: k, backward: backward, perSample: perSample,
+	return &crossEntropyExec[T]{streaming: newStreaming(), pool: d.pool, v: v, k: k, backward: backward, perSample: perSample,
 		rows: max(softmaxBytes/(k.C*k.Type.Size()), 1)}
 }
 
@@ -64,7 +64,7 @@ func (e *crossEntropyExec[T]) Run(args []kernels.Arg, w kernels.Arg) error {
 	}
 	if e.backward {
 		e.lse, e.upstream, e.dlogits = kernels.Slice[T](args[2]), kernels.Slice[T](args[3]), kernels.Slice[T](args[4])
-		e.stream = len(args[4].Host) >= streamBytes
+		e.decide(args[4], 0)
 		if !e.perSample {
 			e.share = T(float64(e.upstream[0]) / float64(max(count, 1)))
 		}

@@ -1,8 +1,6 @@
 package fallback
 
 import (
-	"unsafe"
-
 	"palladio/kernels"
 )
 
@@ -76,19 +74,24 @@ func (o *normOperands) bind(k *kernels.Norm, backward bool, args []kernels.Arg) 
 	o.mean, o.invstd = next(stats && k.Kind != kernels.RMSNorm), next(stats)
 }
 
+// resultOf is the argument that y or dx is.
+func resultOf(args []kernels.Arg, k *kernels.Norm, backward bool) kernels.Arg {
+	at := len(args) - 1
+	for _, after := range []bool{ // what follows it
+		backward && k.Scale, backward && k.Bias,
+		!backward && k.Kind != kernels.BatchInference, !backward && k.Kind != kernels.BatchInference && k.Kind != kernels.RMSNorm,
+	} {
+		if after {
+			at--
+		}
+	}
+	return args[at]
+}
+
 // or reads element i of a parameter that may be absent.
 func or(s []float32, i int, absent float32) float32 {
 	if s == nil {
 		return absent
 	}
 	return s[i]
-}
-
-// streamBytes is the size from which a result is written past the caches: it would not be found there by whoever reads it next, and
-// an ordinary store first reads the line that it overwrites.
-const streamBytes = 24 << 20
-
-// streams says whether rows of cols elements that begin at out are written past the caches.
-func streams(out []float32, cols int) bool {
-	return 4*len(out) >= streamBytes && cols%16 == 0 && uintptr(unsafe.Pointer(unsafe.SliceData(out)))%64 == 0
 }

@@ -13,6 +13,7 @@ import (
 // Forward: one pass takes each block's mean and squared distances (the second look is in cache), the blocks are merged in float64 as
 // by Chan, Golub & LeVeque (1979), one pass writes y. Backward: one pass for both sums, one for dx.
 type columnNorm struct {
+	streaming
 	pool     *pool
 	passes   normPasses
 	k        kernels.Norm
@@ -27,8 +28,6 @@ type columnNorm struct {
 	o     normOperands
 	args  []normArgs // one a thread
 	phase normPhase
-	// stream: the result is written past the caches.
-	stream bool
 	// Parts of the workspace.
 	partial []float64 // [samples, blocks, 2, c]: of each block the channels' means and squared distances, or the two sums
 	channel []float64 // [samples, 2, c]: the same of each sample
@@ -49,7 +48,7 @@ const (
 )
 
 func newColumnNorm(d *Device, k kernels.Norm, backward bool) *columnNorm {
-	e := &columnNorm{pool: d.pool, passes: newNormPasses(d.level), k: k, backward: backward, relu: k.Act == kernels.ReLU,
+	e := &columnNorm{streaming: newStreaming(), pool: d.pool, passes: newNormPasses(d.level), k: k, backward: backward, relu: k.Act == kernels.ReLU,
 		samples: 1, rows: k.N * k.Spatial, c: k.C, sets: k.C}
 	if k.Kind == kernels.GroupNorm || k.Kind == kernels.InstanceNorm {
 		e.samples, e.rows = k.N, k.Spatial
@@ -100,11 +99,8 @@ func (e *columnNorm) Run(args []kernels.Arg, w kernels.Arg) error {
 	e.channel = carve[float64](&w, e.samples*2*e.c)
 	e.params = carve[float32](&w, e.samples*5*e.width)
 	e.scratch = carve[float32](&w, len(e.args)*4*e.width)
-	out := e.o.y
-	if e.backward {
-		out = e.o.dx
-	}
-	e.stream = e.rows%e.fold == 0 && streams(out, e.width)
+	e.decide(resultOf(args, &e.k, e.backward), 4*e.width)
+	e.stream = e.stream && e.rows%e.fold == 0
 	switch {
 	case e.backward:
 		e.do(normBackPrepare)

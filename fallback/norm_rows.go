@@ -8,6 +8,7 @@ import (
 
 // rowNorm is a normalisation of each row by itself: layer and RMS norm. A row stays in cache from its statistics to its result.
 type rowNorm struct {
+	streaming
 	pool     *pool
 	passes   [4]func(p *normArgs)
 	k        kernels.Norm
@@ -18,13 +19,12 @@ type rowNorm struct {
 
 	o       normOperands
 	args    []normArgs // one a thread
-	stream  bool       // the result is written past the caches
 	partial []float32  // workspace, backward: [blocks, 2, C], each block's dbias and dscale
 }
 
 func newRowNorm(d *Device, k kernels.Norm, backward bool) *rowNorm {
 	passes := newNormPasses(d.level)
-	e := &rowNorm{pool: d.pool, k: k, backward: backward, rows: k.N * k.Spatial, args: make([]normArgs, d.pool.threads)}
+	e := &rowNorm{streaming: newStreaming(), pool: d.pool, k: k, backward: backward, rows: k.N * k.Spatial, args: make([]normArgs, d.pool.threads)}
 	switch {
 	case backward && k.Kind == kernels.RMSNorm:
 		e.passes = passes.rowBackRMS
@@ -60,11 +60,7 @@ func (e *rowNorm) Run(args []kernels.Arg, w kernels.Arg) error {
 		e.partial = carve[float32](&w, e.blocks*2*e.k.C)
 		clear(e.partial)
 	}
-	out := e.o.y
-	if e.backward {
-		out = e.o.dx
-	}
-	e.stream = streams(out, e.k.C)
+	e.decide(resultOf(args, &e.k, e.backward), 4*e.k.C)
 	e.pool.inParts(e.blocks, 4*e.rows*e.k.C, e)
 	if e.backward {
 		e.parameterGradients()

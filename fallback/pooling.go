@@ -59,11 +59,11 @@ func (d *Device) preparePool(k kernels.Pool) (kernels.Exec, error) {
 	e, passes := newTapExec(d, table, k.N, kernels.Elems(k.In), kernels.Elems(k.Out()), k.C), newTapPasses(d.level)
 	switch {
 	case k.Kind == kernels.AvgPool:
-		e.pass, e.stream = passes.weighted, passes.weightedStream
+		e.pass, e.past = passes.weighted, passes.weightedStream
 	case k.Argmax:
-		e.pass, e.stream, e.writePos = passes.maxPos, passes.maxPos, 2
+		e.pass, e.past, e.writePos = passes.maxPos, passes.maxPos, 2
 	default:
-		e.pass, e.stream = passes.max, passes.max
+		e.pass, e.past = passes.max, passes.max
 	}
 	return e, nil
 }
@@ -78,9 +78,9 @@ func (d *Device) preparePoolBackward(b kernels.PoolBackward) (kernels.Exec, erro
 	}
 	ins, outs := kernels.Elems(k.In), kernels.Elems(k.Out())
 	e, passes := newTapExec(d, table.transposed(ins), k.N, outs, ins, k.C), newTapPasses(d.level)
-	e.pass, e.stream = passes.weighted, passes.weightedStream
+	e.pass, e.past = passes.weighted, passes.weightedStream
 	if k.Kind == kernels.MaxPool {
-		e.pass, e.stream, e.readPos, e.dstArg = passes.match, passes.matchStream, 1, 2
+		e.pass, e.past, e.readPos, e.dstArg = passes.match, passes.matchStream, 1, 2
 	}
 	return e, nil
 }

@@ -59,7 +59,7 @@ func (d *Device) prepareResize(k kernels.Resize) (kernels.Exec, error) {
 		return d.ref.Prepare(k)
 	}
 	e, passes := newTapExec(d, table, k.N, kernels.Elems(k.In), kernels.Elems(k.Out), k.C), newTapPasses(d.level)
-	e.pass, e.stream = passes.weighted, passes.weightedStream
+	e.pass, e.past = passes.weighted, passes.weightedStream
 	return e, nil
 }
 
@@ -71,6 +71,6 @@ func (d *Device) prepareResizeBackward(b kernels.ResizeBackward) (kernels.Exec, 
 	}
 	ins, outs := kernels.Elems(k.In), kernels.Elems(k.Out)
 	e, passes := newTapExec(d, table.transposed(ins), k.N, outs, ins, k.C), newTapPasses(d.level)
-	e.pass, e.stream = passes.weighted, passes.weightedStream
+	e.pass, e.past = passes.weighted, passes.weightedStream
 	return e, nil
 }

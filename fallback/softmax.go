@@ -33,21 +33,21 @@ func (d *Device) prepareSoftmaxBackward(k kernels.SoftmaxBackward) (kernels.Exec
 // softmaxExec runs a softmax or its gradient: contiguous lines one by one, in cache from the maximum to the quotient; lines along
 // an inner axis many at a time.
 type softmaxExec[T interface{ float32 | float64 }] struct {
+	streaming
 	pool     *pool
 	v        *vecmath[T]
 	k        kernels.Softmax
 	backward bool
-	lines    int  // contiguous lines in a part of the work
-	tiles    int  // of an inner axis
-	room     int  // elements of scratch memory of a thread
-	stream   bool // the result is written past the caches
+	lines    int // contiguous lines in a part of the work
+	tiles    int // of an inner axis
+	room     int // elements of scratch memory of a thread
 
 	a, b, out []T // x, or y and dy; y or dx
 	scratch   []T
 }
 
 func newSoftmax[T interface{ float32 | float64 }](d *Device, v *vecmath[T], k kernels.Softmax, backward bool) *softmaxExec[T] {
-	e := &softmaxExec[T]{pool: d.pool, v: v, k: k, backward: backward,
+	e := &softmaxExec[T]{streaming: newStreaming(), pool: d.pool, v: v, k: k, backward: backward,
 		lines: max(softmaxBytes/max(k.Len*k.Type.Size(), 1), 1), tiles: (k.Inner + softmaxTile - 1) / softmaxTile}
 	e.room = softmaxChunk
 	if k.Inner > 1 {
@@ -67,7 +67,7 @@ func (e *softmaxExec[T]) Run(args []kernels.Arg, w kernels.Arg) error {
 	if e.backward {
 		e.b = kernels.Slice[T](args[1])
 	}
-	e.stream = len(args[len(args)-1].Host) >= streamBytes
+	e.decide(args[len(args)-1], 0)
 	e.scratch = kernels.Slice[T](w)
 	parts := (k.Outer + e.lines - 1) / e.lines
 	if k.Inner > 1 {

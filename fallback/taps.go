@@ -124,29 +124,29 @@ func (t tapTable) transposed(n int) tapTable {
 
 // tapExec runs a loop over taps on the images of a batch.
 type tapExec struct {
-	pool         *pool
-	pass, stream func(g *tapArgs)
-	table        tapTable
-	images, c    int
-	ins, outs    int // pixels of an image
-	outBlock     int // output pixels in a block
-	blocks       int // of an image
-	chunk        int // blocks in a part of the pool's work
-	bytes        int // of one call
+	streaming
+	pool       *pool
+	pass, past func(g *tapArgs) // past writes past the caches
+	table      tapTable
+	images, c  int
+	ins, outs  int // pixels of an image
+	outBlock   int // output pixels in a block
+	blocks     int // of an image
+	chunk      int // blocks in a part of the pool's work
+	bytes      int // of one call
 	// Where the operands lie in a call's arguments; -1 for none.
 	srcArg, dstArg, readPos, writePos int
 
 	args     []tapArgs // one a thread
 	src, dst []float32
 	pos      []int32
-	aligned  bool // the result is written past the caches
 }
 
 // tapBlockBytes is about what a part of the work moves.
 const tapBlockBytes = 64 << 10
 
 func newTapExec(d *Device, table tapTable, images, ins, outs, c int) *tapExec {
-	e := &tapExec{pool: d.pool, table: table, images: images, c: c, ins: ins, outs: outs, readPos: -1, writePos: -1,
+	e := &tapExec{streaming: newStreaming(), pool: d.pool, table: table, images: images, c: c, ins: ins, outs: outs, readPos: -1, writePos: -1,
 		srcArg: 0, dstArg: 1, args: make([]tapArgs, d.pool.threads)}
 	perImage := max(4*c*(ins+outs), 1)
 	e.outBlock = min(max(outs*tapBlockBytes/perImage, 1), outs)
@@ -169,7 +169,7 @@ func (e *tapExec) Run(args []kernels.Arg, _ kernels.Arg) error {
 	if e.images == 0 || e.c == 0 {
 		return nil
 	}
-	e.aligned = streams(e.dst, e.c)
+	e.decide(args[e.dstArg], 4*e.c)
 	e.pool.inParts((e.images*e.blocks+e.chunk-1)/e.chunk, e.bytes, e)
 	return nil
 }
@@ -189,8 +189,8 @@ func (e *tapExec) part(i, worker int) {
 		case e.writePos >= 0:
 			g.pos = unsafe.SliceData(e.pos[(image*e.outs+first)*e.c:])
 		}
-		if e.aligned {
-			e.stream(g)
+		if e.stream {
+			e.past(g)
 		} else {
 			e.pass(g)
 		}
