@@ -90,6 +90,18 @@ func (in input) fill(r *rand.Rand) []float64 {
 
 func bytesOf[T kernels.Elem](v []T) []byte { return kernels.HostArg(v).Host }
 
+// floatBytes is the memory of values of type float32 or float64.
+func floatBytes(of tensor.Dtype, v []float64) []byte {
+	if of == tensor.Float64 {
+		return bytesOf(v)
+	}
+	w := make([]float32, len(v))
+	for i := range v {
+		w[i] = float32(v[i])
+	}
+	return bytesOf(w)
+}
+
 func newNode(g *gorgonia.ExprGraph, of tensor.Dtype, name string, shape []int) *gorgonia.Node {
 	if len(shape) == 0 {
 		return gorgonia.NewScalar(g, of, gorgonia.WithName(name))
@@ -98,11 +110,11 @@ func newNode(g *gorgonia.ExprGraph, of tensor.Dtype, name string, shape []int) *
 }
 
 // instantiate builds the graph of a case with reproducible values.
-func (c opCase) instantiate() (*instance, error) {
+func (c opCase) instantiate(floats tensor.Dtype) (*instance, error) {
 	r := rand.New(rand.NewPCG(1, 2))
 	n := &instance{g: gorgonia.NewGraph(), values: map[*gorgonia.Node][]byte{}}
 	for i, in := range c.in {
-		of := tensor.Float64
+		of := floats
 		if in.labels != nil {
 			of = tensor.Int64
 		}
@@ -110,12 +122,12 @@ func (c opCase) instantiate() (*instance, error) {
 		if in.labels != nil {
 			n.values[x] = bytesOf(slices.Clone(in.labels))
 		} else {
-			n.values[x] = bytesOf(in.fill(r))
+			n.values[x] = floatBytes(of, in.fill(r))
 		}
 		n.x = append(n.x, x)
 	}
 	var err error
-	if n.y, err = c.f(n.x); err != nil || n.y.Dtype() != tensor.Float64 {
+	if n.y, err = c.f(n.x); err != nil || n.y.Dtype() == tensor.Int64 {
 		return n, err
 	}
 	n.cost, err = n.weigh(r, n.y, "weights")
@@ -124,8 +136,8 @@ func (c opCase) instantiate() (*instance, error) {
 
 // weigh makes the scalar Σ y·w with fixed random w.
 func (n *instance) weigh(r *rand.Rand, y *gorgonia.Node, name string) (*gorgonia.Node, error) {
-	w := newNode(n.g, tensor.Float64, name, y.Shape())
-	n.values[w] = bytesOf(input{shape: y.Shape()}.fill(r))
+	w := newNode(n.g, y.Dtype(), name, y.Shape())
+	n.values[w] = floatBytes(y.Dtype(), input{shape: y.Shape()}.fill(r))
 	y, err := Mul(y, w)
 	if err != nil {
 		return nil, err
@@ -205,7 +217,7 @@ func TestOperators(t *testing.T) {
 }
 
 func (c opCase) check(t *testing.T) {
-	n, err := c.instantiate()
+	n, err := c.instantiate(tensor.Float64)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +268,7 @@ func (c opCase) check(t *testing.T) {
 
 // checkGorgonia compares with the gradients that gorgonia itself builds of the same operators.
 func (c opCase) checkGorgonia(t *testing.T, want [][]float64) {
-	n, err := c.instantiate()
+	n, err := c.instantiate(tensor.Float64)
 	if err != nil {
 		t.Fatal(err)
 	}
