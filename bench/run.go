@@ -27,13 +27,14 @@ type suite func(ctx context.Context, o *Options) ([]Table, []Bar, error)
 
 // suites by name.
 var suites = map[string]suite{
-	"gemm":  gemmSuite,
-	"conv":  convSuite,
-	"train": trainSuite,
+	"gemm":    gemmSuite,
+	"conv":    convSuite,
+	"train":   trainSuite,
+	"machine": machineSuite,
 }
 
 // SuiteNames lists the suites in the order in which they run.
-func SuiteNames() []string { return []string{"gemm", "conv", "train"} }
+func SuiteNames() []string { return []string{"gemm", "conv", "train", "machine"} }
 
 // Run measures the suites that o asks for.
 func Run(ctx context.Context, o Options) (*Result, error) {

@@ -28,6 +28,7 @@ func trainSteps() []workload {
 		trainWork{"simplenet-slim", 128, tapeSimpleNet(slimGenome, 28, 1)},
 		trainWork{"simplenet", 128, nil},
 		trainWork{"resnet20", 128, nil},
+		trainWork{"transformer", 16, nil},
 	}
 }
 

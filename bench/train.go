@@ -30,8 +30,16 @@ const (
 var trainModels = map[string]trainModel{
 	"simplenet-slim": {func() (nn.Module, error) { return vision.ParseSimpleNet(slimGenome, 10) }, []int{28, 28, 1}, 0},
 	"simplenet":      {func() (nn.Module, error) { return vision.ParseSimpleNet(fullGenome, 10) }, []int{32, 32, 3}, 0},
-	"resnet20":       {func() (nn.Module, error) { return vision.ResNet20(10), nil }, []int{32, 32, 3}, 0},
+	"transformer": {func() (nn.Module, error) {
+		return nn.Sequential{nn.Embedding{Rows: 1000, Width: 256}, nn.TransformerEncoder{Layers: 4, Heads: 4, Hidden: 1024}, meanOverPositions, nn.Linear{Out: 10}}, nil
+	}, []int{128}, 1000},
+	"resnet20": {func() (nn.Module, error) { return vision.ResNet20(10), nil }, []int{32, 32, 3}, 0},
 }
+
+// meanOverPositions makes [N, T, C] a matrix [N, C].
+var meanOverPositions = nn.Func(func(b *nn.Builder, x nn.Node) nn.Node {
+	return b.Do(func() (nn.Node, error) { return op.Mean(x, false, 1) }, x)
+})
 
 // step compiles one training step of a model on this device and times it.
 func (o *ours) step(ctx context.Context, w trainWork, budget time.Duration) (float64, error) {

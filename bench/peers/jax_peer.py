@@ -74,7 +74,7 @@ def simplenet(widths, side, channels):
             continue
         width, _, kernel = token.partition("k")
         k = int(kernel or 3)
-        params.append((m.weight(k, k, c, int(width)), jnp.ones(int(width)), jnp.zeros(int(width))))
+        params.append((m.weight(k, k, c, int(width)), jnp.zeros(int(width)), jnp.ones(int(width)), jnp.zeros(int(width))))
         plan.append("c")
         c = int(width)
     head = (m.weight(c, 10), jnp.zeros(10))
@@ -86,8 +86,8 @@ def simplenet(widths, side, channels):
             if step == "p":
                 x = max_pool(x)
             else:
-                w_, g, b_ = next(convs)
-                x = jax.nn.relu(batch_norm(conv2d(x, w_), (g, b_)))
+                f, bias, *norm = next(convs)
+                x = jax.nn.relu(batch_norm(conv2d(x, f) + bias, norm))
         return x.max((1, 2)) @ w + b
 
     return forward, (params, head), (side, side, channels)
@@ -104,7 +104,7 @@ def resnet20():
     for width in (16, 32, 64):
         for i in range(3):
             stride = 2 if i == 0 and width > 16 else 1
-            short = m.weight(1, 1, c, width) if c != width else None
+            short = (m.weight(1, 1, c, width), bn(width)) if c != width else None
             blocks.append(stride)
             params.append((m.weight(3, 3, c, width), bn(width), m.weight(3, 3, width, width), bn(width), short))
             c = width
@@ -116,7 +116,7 @@ def resnet20():
         for stride, (w1, p1, w2, p2, short) in zip(blocks, params[1:-1]):
             y = jax.nn.relu(batch_norm(conv2d(x, w1, stride), p1))
             y = batch_norm(conv2d(y, w2), p2)
-            x = jax.nn.relu(y + (x if short is None else conv2d(x, short, stride)))
+            x = jax.nn.relu(y + (x if short is None else batch_norm(conv2d(x, short[0], stride), short[1])))
         w, b = params[-1]
         return x.mean((1, 2)) @ w + b
 

@@ -49,7 +49,7 @@ class SimpleNet(nn.Sequential):
                 continue
             width, _, kernel = token.partition("k")
             k = int(kernel or 3)
-            layers += [nn.Conv2d(c, int(width), k, padding=k // 2, bias=False), nn.BatchNorm2d(int(width)), nn.ReLU()]
+            layers += [nn.Conv2d(c, int(width), k, padding=k // 2), nn.BatchNorm2d(int(width)), nn.ReLU()]
             c = int(width)
         super().__init__(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(c, 10))
         self.input = (channels, side, side)
@@ -60,7 +60,8 @@ class Block(nn.Module):
         super().__init__()
         self.f = nn.Sequential(nn.Conv2d(c, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
                                nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width))
-        self.short = nn.Identity() if c == width else nn.Conv2d(c, width, 1, stride, bias=False)
+        self.short = nn.Identity() if c == width else nn.Sequential(
+            nn.Conv2d(c, width, 1, stride, bias=False), nn.BatchNorm2d(width))
 
     def forward(self, x):
         return F.relu(self.f(x) + self.short(x))
