@@ -67,7 +67,7 @@ func machineSuite(ctx context.Context, o *Options) ([]Table, []Bar, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	layers = layers*compileNodes/len(g.AllNodes()) + 1
+	layers = layers*(compileNodes+100)/len(g.AllNodes()) + 1
 	if g, err = deepNet(layers, 4, 16); err != nil {
 		return nil, nil, err
 	}
