@@ -78,11 +78,11 @@ func (f *freeList) give(off, size int) {
 
 // place lays out the values that the calls of order make. rep maps each value to the one whose memory it shares (itself, mostly), planned
 // says which values lie in the arena. Without reuse each value gets memory of its own.
-func (p *program) place(order []int32, rep []int32, planned func(v int32) bool, reuse bool) layout {
+func (p *program) place(order []int32, rep []int32, absent []bool, planned func(v int32) bool, reuse bool) layout {
 	last := make([]int32, len(p.values))
 	for i, ci := range order {
-		for _, a := range p.calls[ci].args {
-			last[rep[a]] = int32(i)
+		for j := range p.calls[ci].args {
+			last[p.calls[ci].operand(j, rep, absent)] = int32(i)
 		}
 	}
 	l := layout{offset: make([]int, len(p.values))}
@@ -107,8 +107,8 @@ func (p *program) place(order []int32, rep []int32, planned func(v int32) bool, 
 		if !reuse {
 			continue
 		}
-		for _, a := range c.args {
-			if v := rep[a]; last[v] == int32(i) && l.offset[v] >= 0 && planned(v) {
+		for j := range c.args {
+			if v := c.operand(j, rep, absent); last[v] == int32(i) && l.offset[v] >= 0 && planned(v) {
 				free.give(l.offset[v], size(v))
 				last[v] = -1 // given back once
 			}

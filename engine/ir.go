@@ -54,8 +54,11 @@ type call struct {
 	selector    int32 // of switchCall and gateCall: the selector's value
 	branch      int   // of gateCall
 	branches    int
-	dead        bool
-	key         string // the kernel's canonical name, once it is needed
+	// addsUp marks a sum over operands of which the absent ones count as zero, a constant.
+	addsUp bool
+	zero   int32
+	dead   bool
+	key    string // the kernel's canonical name, once it is needed
 }
 
 // family names the kind of work for tables.

@@ -399,6 +399,9 @@ func (l *lowering) Emit(k kernels.Kernel, args ...op.Tensor) {
 			v.updated = true
 		}
 	}
+	if _, ok := k.(kernels.ClipScale); ok { // the global norm of the gradients that there are
+		c.addsUp, c.zero = true, int32(l.Const(ops[0].Type, ops[0].Shape, make([]float64, ops[0].Elems())).ID)
+	}
 	l.b.calls = append(l.b.calls, c)
 }
 

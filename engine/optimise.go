@@ -134,7 +134,7 @@ func (p *program) maybeAbsent() (maybe []bool, any bool) {
 		if c.role == switchCall || c.role == gateCall {
 			any = true
 		}
-		if c.accumulates {
+		if c.accumulates || c.addsUp {
 			some = all
 		}
 		if some {

@@ -62,7 +62,7 @@ func (p *program) choose(selected func(selector int32) int) (rep []int32, absent
 		}
 		for j, d := range c.dirs {
 			if d != kernels.Out {
-				needed[rep[c.args[j]]] = true
+				needed[c.operand(j, rep, absent)] = true
 			}
 		}
 	}
@@ -96,13 +96,25 @@ func (c *call) resolve(rep []int32, absent []bool, selected func(int32) int) boo
 	case c.accumulates && absent[c.args[1]]:
 		return follow(c.args[0])
 	}
+	some, all := false, true
 	for j, d := range c.dirs {
-		if d != kernels.Out && absent[c.args[j]] {
-			c.outs(func(v int32) { absent[v] = true })
-			return false
+		if d != kernels.Out {
+			some, all = some || absent[c.args[j]], all && absent[c.args[j]]
 		}
 	}
+	if all && some || some && !c.addsUp {
+		c.outs(func(v int32) { absent[v] = true })
+		return false
+	}
 	return true
+}
+
+// operand is the value that operand j of c reads or writes on a path.
+func (c *call) operand(j int, rep []int32, absent []bool) int32 {
+	if v := c.args[j]; c.dirs[j] == kernels.Out || !absent[v] {
+		return rep[v]
+	}
+	return c.zero
 }
 
 // build makes the path for the current selectors.
@@ -115,7 +127,7 @@ func (m *Machine) build() (*path, error) {
 	planned := func(v int32) bool {
 		return p.values[v].storage == inArena && m.slotOf[v] < 0
 	}
-	pa.layout = p.place(order, pa.rep, planned, !m.cfg.plain)
+	pa.layout = p.place(order, pa.rep, pa.absent, planned, !m.cfg.plain)
 	pa.arena = pa.layout.peak
 	if err := m.reserve(pa.arena); err != nil {
 		return nil, err
@@ -131,8 +143,8 @@ func (m *Machine) build() (*path, error) {
 		c := &p.calls[ci]
 		s := step{call: c, args: args[:len(c.args):len(c.args)]}
 		args = args[len(c.args):]
-		for j, a := range c.args {
-			v := pa.rep[a]
+		for j := range c.args {
+			v := c.operand(j, pa.rep, pa.absent)
 			at := m.place(pa, v)
 			s.args[j] = at.arg(m)
 			if !m.shared {

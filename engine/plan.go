@@ -106,24 +106,24 @@ func (m *Machine) PlanFor(choose func(selector *gorgonia.Node, branches int) (in
 		}
 	}
 	planned := func(v int32) bool { return p.values[v].storage == inArena && kept[v] < 0 }
-	lay := p.place(order, rep, planned, !m.cfg.plain)
+	lay := p.place(order, rep, absent, planned, !m.cfg.plain)
 	plan.Arena = lay.peak
-	plan.Unshared = p.place(order, rep, planned, false).peak
+	plan.Unshared = p.place(order, rep, absent, planned, false).peak
 	for _, ci := range order {
-		plan.Calls = append(plan.Calls, p.describe(&p.calls[ci], rep, kept, constants, lay.offset))
+		plan.Calls = append(plan.Calls, p.describe(&p.calls[ci], rep, absent, kept, constants, lay.offset))
 	}
 	return plan, nil
 }
 
 // describe makes the public form of a call.
-func (p *program) describe(c *call, rep []int32, kept, constants, offset []int) Call {
+func (p *program) describe(c *call, rep []int32, absent []bool, kept, constants, offset []int) Call {
 	d := Call{Kernel: c.kernel, Node: nodeName(c.node)}
 	ops := c.operands()
 	if c.role == runHost {
 		d.Host = c.host.name
 	}
-	for j, a := range c.args {
-		v := rep[a]
+	for j := range c.args {
+		v := c.operand(j, rep, absent)
 		o := Operand{Operand: ops[j], Value: int(v)}
 		switch val := &p.values[v]; {
 		case val.storage == inVariable:
