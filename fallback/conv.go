@@ -182,6 +182,6 @@ func (e *convGather) plan(g convDims) {
 	e.zeros = make([]float32, max(e.srcC*max(g.taps[2], 1), 16))
 	e.tables = make([]gatherTables, e.device.pool.threads)
 	for i := range e.tables {
-		e.tables[i] = gatherTables{make([]int, mostTables), make([]int, most)}
+		e.tables[i] = gatherTables{make([]int, 2*mostTables), make([]int, most)} // a tile's kernel also looks at the next tile's offsets
 	}
 }

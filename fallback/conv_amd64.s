@@ -38,10 +38,10 @@ DATA convMask<>+120(SB)/4, $0x00000000
 DATA convMask<>+124(SB)/4, $0x00000000
 GLOBL convMask<>(SB), RODATA|NOPTR, $128
 
-// func convRowsAVX5121x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX5121x16(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX5121x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX5121x16(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -61,14 +61,19 @@ biased:
 segment:
 	MOVQ x+0(FP), SI
 	MOVQ n+64(FP), DI
+	MOVQ next+72(FP), R8
+	MOVQ (CX)(R8*1), R8
+	ADDQ SI, R8
 	MOVQ (CX), BX
 
 step:
 	VMOVUPS.Z    (AX), K1, Z1
 	VBROADCASTSS (SI)(BX*1), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         xstep+72(FP), SI
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R8)
+	ADDQ         $0x40, R8
+	ADDQ         xstep+80(FP), SI
+	ADDQ         bstep+88(FP), AX
 	DECQ         DI
 	JNZ          step
 	ADDQ         $0x08, CX
@@ -86,8 +91,8 @@ summed:
 	VADDPS    Z1, Z0, Z0
 
 store:
-	VBROADCASTSS lo+96(FP), Z1
-	VBROADCASTSS hi+100(FP), Z2
+	VBROADCASTSS lo+104(FP), Z1
+	VBROADCASTSS hi+108(FP), Z2
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
@@ -146,10 +151,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX5121x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX5121x32(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX5121x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX5121x32(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -173,6 +178,9 @@ biased:
 segment:
 	MOVQ x+0(FP), SI
 	MOVQ n+64(FP), DI
+	MOVQ next+72(FP), R8
+	MOVQ (CX)(R8*1), R8
+	ADDQ SI, R8
 	MOVQ (CX), BX
 
 step:
@@ -181,8 +189,10 @@ step:
 	VBROADCASTSS (SI)(BX*1), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         xstep+72(FP), SI
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R8)
+	ADDQ         $0x40, R8
+	ADDQ         xstep+80(FP), SI
+	ADDQ         bstep+88(FP), AX
 	DECQ         DI
 	JNZ          step
 	ADDQ         $0x08, CX
@@ -202,8 +212,8 @@ summed:
 	VADDPS    Z2, Z1, Z1
 
 store:
-	VBROADCASTSS lo+96(FP), Z2
-	VBROADCASTSS hi+100(FP), Z3
+	VBROADCASTSS lo+104(FP), Z2
+	VBROADCASTSS hi+108(FP), Z3
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
@@ -273,10 +283,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX5122x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX5122x16(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX5122x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX5122x16(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -287,16 +297,25 @@ TEXT ·convRowsAVX5122x16(SB), NOSPLIT, $0-104
 	VMOVUPS.Z (AX), K1, Z0
 
 biased:
-	VMOVAPS Z0, Z1
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z1
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), DI
 	MOVQ n+64(FP), R8
+	MOVQ next+72(FP), R9
+	MOVQ (CX)(R9*1), R9
+	ADDQ DI, R9
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 
@@ -306,8 +325,10 @@ step:
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS (DI)(SI*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         xstep+72(FP), DI
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R9)
+	ADDQ         $0x40, R9
+	ADDQ         xstep+80(FP), DI
+	ADDQ         bstep+88(FP), AX
 	DECQ         R8
 	JNZ          step
 	ADDQ         $0x10, CX
@@ -328,8 +349,8 @@ summed:
 	VADDPS    Z2, Z1, Z1
 
 store:
-	VBROADCASTSS lo+96(FP), Z2
-	VBROADCASTSS hi+100(FP), Z3
+	VBROADCASTSS lo+104(FP), Z2
+	VBROADCASTSS hi+108(FP), Z3
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
@@ -400,10 +421,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX5122x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX5122x32(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX5122x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX5122x32(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -418,17 +439,28 @@ TEXT ·convRowsAVX5122x32(SB), NOSPLIT, $0-104
 	VMOVUPS.Z 64(AX), K2, Z1
 
 biased:
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z1, Z3
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), DI
 	MOVQ n+64(FP), R8
+	MOVQ next+72(FP), R9
+	MOVQ (CX)(R9*1), R9
+	ADDQ DI, R9
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 
@@ -441,8 +473,10 @@ step:
 	VBROADCASTSS (DI)(SI*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	ADDQ         xstep+72(FP), DI
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R9)
+	ADDQ         $0x40, R9
+	ADDQ         xstep+80(FP), DI
+	ADDQ         bstep+88(FP), AX
 	DECQ         R8
 	JNZ          step
 	ADDQ         $0x10, CX
@@ -467,8 +501,8 @@ summed:
 	VADDPS    Z4, Z3, Z3
 
 store:
-	VBROADCASTSS lo+96(FP), Z4
-	VBROADCASTSS hi+100(FP), Z5
+	VBROADCASTSS lo+104(FP), Z4
+	VBROADCASTSS hi+108(FP), Z5
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
@@ -558,10 +592,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX5123x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX5123x16(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX5123x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX5123x16(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -572,17 +606,28 @@ TEXT ·convRowsAVX5123x16(SB), NOSPLIT, $0-104
 	VMOVUPS.Z (AX), K1, Z0
 
 biased:
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z1
+	VMOVAPS    Z0, Z2
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), R8
 	MOVQ n+64(FP), R9
+	MOVQ next+72(FP), R10
+	MOVQ (CX)(R10*1), R10
+	ADDQ R8, R10
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -595,8 +640,10 @@ step:
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS (R8)(DI*1), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         xstep+72(FP), R8
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R10)
+	ADDQ         $0x40, R10
+	ADDQ         xstep+80(FP), R8
+	ADDQ         bstep+88(FP), AX
 	DECQ         R9
 	JNZ          step
 	ADDQ         $0x18, CX
@@ -620,8 +667,8 @@ summed:
 	VADDPS    Z3, Z2, Z2
 
 store:
-	VBROADCASTSS lo+96(FP), Z3
-	VBROADCASTSS hi+100(FP), Z4
+	VBROADCASTSS lo+104(FP), Z3
+	VBROADCASTSS hi+108(FP), Z4
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
@@ -704,10 +751,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX5123x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX5123x32(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX5123x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX5123x32(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -722,19 +769,33 @@ TEXT ·convRowsAVX5123x32(SB), NOSPLIT, $0-104
 	VMOVUPS.Z 64(AX), K2, Z1
 
 biased:
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z1, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z1, Z5
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), R8
 	MOVQ n+64(FP), R9
+	MOVQ next+72(FP), R10
+	MOVQ (CX)(R10*1), R10
+	ADDQ R8, R10
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -751,8 +812,10 @@ step:
 	VBROADCASTSS (R8)(DI*1), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	ADDQ         xstep+72(FP), R8
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R10)
+	ADDQ         $0x40, R10
+	ADDQ         xstep+80(FP), R8
+	ADDQ         bstep+88(FP), AX
 	DECQ         R9
 	JNZ          step
 	ADDQ         $0x18, CX
@@ -782,8 +845,8 @@ summed:
 	VADDPS    Z6, Z5, Z5
 
 store:
-	VBROADCASTSS lo+96(FP), Z6
-	VBROADCASTSS hi+100(FP), Z7
+	VBROADCASTSS lo+104(FP), Z6
+	VBROADCASTSS hi+108(FP), Z7
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z6, Z0
 	VMINPS       Z0, Z7, Z0
@@ -893,10 +956,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX5124x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX5124x16(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX5124x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX5124x16(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -907,18 +970,31 @@ TEXT ·convRowsAVX5124x16(SB), NOSPLIT, $0-104
 	VMOVUPS.Z (AX), K1, Z0
 
 biased:
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z1
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z3
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), R9
 	MOVQ n+64(FP), R10
+	MOVQ next+72(FP), R11
+	MOVQ (CX)(R11*1), R11
+	ADDQ R9, R11
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -934,8 +1010,10 @@ step:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS (R9)(R8*1), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         xstep+72(FP), R9
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R11)
+	ADDQ         $0x40, R11
+	ADDQ         xstep+80(FP), R9
+	ADDQ         bstep+88(FP), AX
 	DECQ         R10
 	JNZ          step
 	ADDQ         $0x20, CX
@@ -962,8 +1040,8 @@ summed:
 	VADDPS    Z4, Z3, Z3
 
 store:
-	VBROADCASTSS lo+96(FP), Z4
-	VBROADCASTSS hi+100(FP), Z5
+	VBROADCASTSS lo+104(FP), Z4
+	VBROADCASTSS hi+108(FP), Z5
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
@@ -1058,10 +1136,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX5124x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX5124x32(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX5124x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX5124x32(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -1076,21 +1154,38 @@ TEXT ·convRowsAVX5124x32(SB), NOSPLIT, $0-104
 	VMOVUPS.Z 64(AX), K2, Z1
 
 biased:
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z1, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z1, Z7
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), R9
 	MOVQ n+64(FP), R10
+	MOVQ next+72(FP), R11
+	MOVQ (CX)(R11*1), R11
+	ADDQ R9, R11
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -1111,8 +1206,10 @@ step:
 	VBROADCASTSS (R9)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	ADDQ         xstep+72(FP), R9
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R11)
+	ADDQ         $0x40, R11
+	ADDQ         xstep+80(FP), R9
+	ADDQ         bstep+88(FP), AX
 	DECQ         R10
 	JNZ          step
 	ADDQ         $0x20, CX
@@ -1147,8 +1244,8 @@ summed:
 	VADDPS    Z8, Z7, Z7
 
 store:
-	VBROADCASTSS lo+96(FP), Z8
-	VBROADCASTSS hi+100(FP), Z9
+	VBROADCASTSS lo+104(FP), Z8
+	VBROADCASTSS hi+108(FP), Z9
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
@@ -1278,10 +1375,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX5125x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX5125x16(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX5125x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX5125x16(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -1292,19 +1389,34 @@ TEXT ·convRowsAVX5125x16(SB), NOSPLIT, $0-104
 	VMOVUPS.Z (AX), K1, Z0
 
 biased:
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	VMOVAPS Z0, Z4
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z1
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z3
+	VMOVAPS    Z0, Z4
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), R10
 	MOVQ n+64(FP), R11
+	MOVQ next+72(FP), R12
+	MOVQ (CX)(R12*1), R12
+	ADDQ R10, R12
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -1323,8 +1435,10 @@ step:
 	VFMADD231PS  Z5, Z6, Z3
 	VBROADCASTSS (R10)(R9*1), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         xstep+72(FP), R10
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R12)
+	ADDQ         $0x40, R12
+	ADDQ         xstep+80(FP), R10
+	ADDQ         bstep+88(FP), AX
 	DECQ         R11
 	JNZ          step
 	ADDQ         $0x28, CX
@@ -1354,8 +1468,8 @@ summed:
 	VADDPS    Z5, Z4, Z4
 
 store:
-	VBROADCASTSS lo+96(FP), Z5
-	VBROADCASTSS hi+100(FP), Z6
+	VBROADCASTSS lo+104(FP), Z5
+	VBROADCASTSS hi+108(FP), Z6
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z5, Z0
 	VMINPS       Z0, Z6, Z0
@@ -1462,10 +1576,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX5125x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX5125x32(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX5125x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX5125x32(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -1480,23 +1594,43 @@ TEXT ·convRowsAVX5125x32(SB), NOSPLIT, $0-104
 	VMOVUPS.Z 64(AX), K2, Z1
 
 biased:
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z1, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z1, Z7
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z1, Z9
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), R10
 	MOVQ n+64(FP), R11
+	MOVQ next+72(FP), R12
+	MOVQ (CX)(R12*1), R12
+	ADDQ R10, R12
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -1521,8 +1655,10 @@ step:
 	VBROADCASTSS (R10)(R9*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	ADDQ         xstep+72(FP), R10
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R12)
+	ADDQ         $0x40, R12
+	ADDQ         xstep+80(FP), R10
+	ADDQ         bstep+88(FP), AX
 	DECQ         R11
 	JNZ          step
 	ADDQ         $0x28, CX
@@ -1562,8 +1698,8 @@ summed:
 	VADDPS    Z10, Z9, Z9
 
 store:
-	VBROADCASTSS lo+96(FP), Z10
-	VBROADCASTSS hi+100(FP), Z11
+	VBROADCASTSS lo+104(FP), Z10
+	VBROADCASTSS hi+108(FP), Z11
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z10, Z0
 	VMINPS       Z0, Z11, Z0
@@ -1713,10 +1849,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX5126x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX5126x16(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX5126x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX5126x16(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -1727,20 +1863,37 @@ TEXT ·convRowsAVX5126x16(SB), NOSPLIT, $0-104
 	VMOVUPS.Z (AX), K1, Z0
 
 biased:
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z5
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z1
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z5
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), R11
 	MOVQ n+64(FP), R12
+	MOVQ next+72(FP), R13
+	MOVQ (CX)(R13*1), R13
+	ADDQ R11, R13
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -1762,8 +1915,10 @@ step:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS (R11)(R10*1), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         xstep+72(FP), R11
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         xstep+80(FP), R11
+	ADDQ         bstep+88(FP), AX
 	DECQ         R12
 	JNZ          step
 	ADDQ         $0x30, CX
@@ -1796,8 +1951,8 @@ summed:
 	VADDPS    Z6, Z5, Z5
 
 store:
-	VBROADCASTSS lo+96(FP), Z6
-	VBROADCASTSS hi+100(FP), Z7
+	VBROADCASTSS lo+104(FP), Z6
+	VBROADCASTSS hi+108(FP), Z7
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z6, Z0
 	VMINPS       Z0, Z7, Z0
@@ -1916,10 +2071,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX5126x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX5126x32(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX5126x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX5126x32(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -1934,25 +2089,48 @@ TEXT ·convRowsAVX5126x32(SB), NOSPLIT, $0-104
 	VMOVUPS.Z 64(AX), K2, Z1
 
 biased:
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z1, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z1, Z7
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z1, Z9
+	VMOVAPS    Z0, Z10
+	VMOVAPS    Z1, Z11
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), R11
 	MOVQ n+64(FP), R12
+	MOVQ next+72(FP), R13
+	MOVQ (CX)(R13*1), R13
+	ADDQ R11, R13
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -1981,8 +2159,10 @@ step:
 	VBROADCASTSS (R11)(R10*1), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	ADDQ         xstep+72(FP), R11
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         xstep+80(FP), R11
+	ADDQ         bstep+88(FP), AX
 	DECQ         R12
 	JNZ          step
 	ADDQ         $0x30, CX
@@ -2027,8 +2207,8 @@ summed:
 	VADDPS    Z12, Z11, Z11
 
 store:
-	VBROADCASTSS lo+96(FP), Z12
-	VBROADCASTSS hi+100(FP), Z13
+	VBROADCASTSS lo+104(FP), Z12
+	VBROADCASTSS hi+108(FP), Z13
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z12, Z0
 	VMINPS       Z0, Z13, Z0
@@ -2198,10 +2378,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX5127x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX5127x16(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX5127x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX5127x16(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -2212,21 +2392,40 @@ TEXT ·convRowsAVX5127x16(SB), NOSPLIT, $0-104
 	VMOVUPS.Z (AX), K1, Z0
 
 biased:
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z5
-	VMOVAPS Z0, Z6
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z1
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z5
+	VMOVAPS    Z0, Z6
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       48(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), R12
 	MOVQ n+64(FP), R13
+	MOVQ next+72(FP), R14
+	MOVQ (CX)(R14*1), R14
+	ADDQ R12, R14
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -2251,8 +2450,10 @@ step:
 	VFMADD231PS  Z7, Z8, Z5
 	VBROADCASTSS (R12)(R11*1), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         xstep+72(FP), R12
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R14)
+	ADDQ         $0x40, R14
+	ADDQ         xstep+80(FP), R12
+	ADDQ         bstep+88(FP), AX
 	DECQ         R13
 	JNZ          step
 	ADDQ         $0x38, CX
@@ -2288,8 +2489,8 @@ summed:
 	VADDPS    Z7, Z6, Z6
 
 store:
-	VBROADCASTSS lo+96(FP), Z7
-	VBROADCASTSS hi+100(FP), Z8
+	VBROADCASTSS lo+104(FP), Z7
+	VBROADCASTSS hi+108(FP), Z8
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
@@ -2420,10 +2621,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX5127x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX5127x32(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX5127x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX5127x32(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -2438,27 +2639,53 @@ TEXT ·convRowsAVX5127x32(SB), NOSPLIT, $0-104
 	VMOVUPS.Z 64(AX), K2, Z1
 
 biased:
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z1, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z1, Z7
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z1, Z9
+	VMOVAPS    Z0, Z10
+	VMOVAPS    Z1, Z11
+	VMOVAPS    Z0, Z12
+	VMOVAPS    Z1, Z13
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       48(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), R12
 	MOVQ n+64(FP), R13
+	MOVQ next+72(FP), R14
+	MOVQ (CX)(R14*1), R14
+	ADDQ R12, R14
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -2491,8 +2718,10 @@ step:
 	VBROADCASTSS (R12)(R11*1), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	ADDQ         xstep+72(FP), R12
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R14)
+	ADDQ         $0x40, R14
+	ADDQ         xstep+80(FP), R12
+	ADDQ         bstep+88(FP), AX
 	DECQ         R13
 	JNZ          step
 	ADDQ         $0x38, CX
@@ -2542,8 +2771,8 @@ summed:
 	VADDPS    Z14, Z13, Z13
 
 store:
-	VBROADCASTSS lo+96(FP), Z14
-	VBROADCASTSS hi+100(FP), Z15
+	VBROADCASTSS lo+104(FP), Z14
+	VBROADCASTSS hi+108(FP), Z15
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z14, Z0
 	VMINPS       Z0, Z15, Z0
@@ -2733,10 +2962,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX5128x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX5128x16(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX5128x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX5128x16(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -2747,22 +2976,43 @@ TEXT ·convRowsAVX5128x16(SB), NOSPLIT, $0-104
 	VMOVUPS.Z (AX), K1, Z0
 
 biased:
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z0, Z7
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z1
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z0, Z7
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       48(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       56(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
-	MOVQ x+0(FP), R13
-	MOVQ n+64(FP), R14
+	MOVQ x+0(FP), R12
+	MOVQ n+64(FP), R13
+	MOVQ next+72(FP), R14
+	MOVQ (CX)(R14*1), R14
+	ADDQ R12, R14
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -2770,29 +3020,31 @@ segment:
 	MOVQ 32(CX), R9
 	MOVQ 40(CX), R10
 	MOVQ 48(CX), R11
-	MOVQ 56(CX), R12
 
 step:
 	VMOVUPS.Z    (AX), K1, Z8
-	VBROADCASTSS (R13)(BX*1), Z9
+	VBROADCASTSS (R12)(BX*1), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (R13)(SI*1), Z9
+	VBROADCASTSS (R12)(SI*1), Z9
 	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS (R13)(DI*1), Z9
+	VBROADCASTSS (R12)(DI*1), Z9
 	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (R13)(R8*1), Z9
+	VBROADCASTSS (R12)(R8*1), Z9
 	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS (R13)(R9*1), Z9
+	VBROADCASTSS (R12)(R9*1), Z9
 	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (R13)(R10*1), Z9
+	VBROADCASTSS (R12)(R10*1), Z9
 	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS (R13)(R11*1), Z9
+	VBROADCASTSS (R12)(R11*1), Z9
 	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (R13)(R12*1), Z9
+	MOVQ         56(CX), R15
+	VBROADCASTSS (R12)(R15*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         xstep+72(FP), R13
-	ADDQ         bstep+80(FP), AX
-	DECQ         R14
+	PREFETCHT0   (R14)
+	ADDQ         $0x40, R14
+	ADDQ         xstep+80(FP), R12
+	ADDQ         bstep+88(FP), AX
+	DECQ         R13
 	JNZ          step
 	ADDQ         $0x40, CX
 	DECQ         DX
@@ -2830,8 +3082,8 @@ summed:
 	VADDPS    Z8, Z7, Z7
 
 store:
-	VBROADCASTSS lo+96(FP), Z8
-	VBROADCASTSS hi+100(FP), Z9
+	VBROADCASTSS lo+104(FP), Z8
+	VBROADCASTSS hi+108(FP), Z9
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
@@ -2974,10 +3226,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX5128x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX5128x32(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX5128x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX5128x32(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -2992,29 +3244,58 @@ TEXT ·convRowsAVX5128x32(SB), NOSPLIT, $0-104
 	VMOVUPS.Z 64(AX), K2, Z1
 
 biased:
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	VMOVAPS Z0, Z14
-	VMOVAPS Z1, Z15
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z1, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z1, Z7
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z1, Z9
+	VMOVAPS    Z0, Z10
+	VMOVAPS    Z1, Z11
+	VMOVAPS    Z0, Z12
+	VMOVAPS    Z1, Z13
+	VMOVAPS    Z0, Z14
+	VMOVAPS    Z1, Z15
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       48(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       56(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
-	MOVQ x+0(FP), R13
-	MOVQ n+64(FP), R14
+	MOVQ x+0(FP), R12
+	MOVQ n+64(FP), R13
+	MOVQ next+72(FP), R14
+	MOVQ (CX)(R14*1), R14
+	ADDQ R12, R14
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -3022,38 +3303,40 @@ segment:
 	MOVQ 32(CX), R9
 	MOVQ 40(CX), R10
 	MOVQ 48(CX), R11
-	MOVQ 56(CX), R12
 
 step:
 	VMOVUPS.Z    (AX), K1, Z16
 	VMOVUPS.Z    64(AX), K2, Z17
-	VBROADCASTSS (R13)(BX*1), Z18
+	VBROADCASTSS (R12)(BX*1), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (R13)(SI*1), Z18
+	VBROADCASTSS (R12)(SI*1), Z18
 	VFMADD231PS  Z16, Z18, Z2
 	VFMADD231PS  Z17, Z18, Z3
-	VBROADCASTSS (R13)(DI*1), Z18
+	VBROADCASTSS (R12)(DI*1), Z18
 	VFMADD231PS  Z16, Z18, Z4
 	VFMADD231PS  Z17, Z18, Z5
-	VBROADCASTSS (R13)(R8*1), Z18
+	VBROADCASTSS (R12)(R8*1), Z18
 	VFMADD231PS  Z16, Z18, Z6
 	VFMADD231PS  Z17, Z18, Z7
-	VBROADCASTSS (R13)(R9*1), Z18
+	VBROADCASTSS (R12)(R9*1), Z18
 	VFMADD231PS  Z16, Z18, Z8
 	VFMADD231PS  Z17, Z18, Z9
-	VBROADCASTSS (R13)(R10*1), Z18
+	VBROADCASTSS (R12)(R10*1), Z18
 	VFMADD231PS  Z16, Z18, Z10
 	VFMADD231PS  Z17, Z18, Z11
-	VBROADCASTSS (R13)(R11*1), Z18
+	VBROADCASTSS (R12)(R11*1), Z18
 	VFMADD231PS  Z16, Z18, Z12
 	VFMADD231PS  Z17, Z18, Z13
-	VBROADCASTSS (R13)(R12*1), Z18
+	MOVQ         56(CX), R15
+	VBROADCASTSS (R12)(R15*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	ADDQ         xstep+72(FP), R13
-	ADDQ         bstep+80(FP), AX
-	DECQ         R14
+	PREFETCHT0   (R14)
+	ADDQ         $0x40, R14
+	ADDQ         xstep+80(FP), R12
+	ADDQ         bstep+88(FP), AX
+	DECQ         R13
 	JNZ          step
 	ADDQ         $0x40, CX
 	DECQ         DX
@@ -3107,8 +3390,8 @@ summed:
 	VADDPS    Z16, Z15, Z15
 
 store:
-	VBROADCASTSS lo+96(FP), Z16
-	VBROADCASTSS hi+100(FP), Z17
+	VBROADCASTSS lo+104(FP), Z16
+	VBROADCASTSS hi+108(FP), Z17
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z16, Z0
 	VMINPS       Z0, Z17, Z0
@@ -3318,10 +3601,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX5129x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX5129x16(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX5129x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX5129x16(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -3332,23 +3615,46 @@ TEXT ·convRowsAVX5129x16(SB), NOSPLIT, $0-104
 	VMOVUPS.Z (AX), K1, Z0
 
 biased:
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z0, Z7
-	VMOVAPS Z0, Z8
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z1
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z0, Z7
+	VMOVAPS    Z0, Z8
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       48(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       56(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       64(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
-	MOVQ x+0(FP), R13
-	MOVQ n+64(FP), R14
+	MOVQ x+0(FP), R12
+	MOVQ n+64(FP), R13
+	MOVQ next+72(FP), R14
+	MOVQ (CX)(R14*1), R14
+	ADDQ R12, R14
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -3356,32 +3662,34 @@ segment:
 	MOVQ 32(CX), R9
 	MOVQ 40(CX), R10
 	MOVQ 48(CX), R11
-	MOVQ 56(CX), R12
 
 step:
 	VMOVUPS.Z    (AX), K1, Z9
-	VBROADCASTSS (R13)(BX*1), Z10
+	VBROADCASTSS (R12)(BX*1), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (R13)(SI*1), Z10
+	VBROADCASTSS (R12)(SI*1), Z10
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (R13)(DI*1), Z10
+	VBROADCASTSS (R12)(DI*1), Z10
 	VFMADD231PS  Z9, Z10, Z2
-	VBROADCASTSS (R13)(R8*1), Z10
+	VBROADCASTSS (R12)(R8*1), Z10
 	VFMADD231PS  Z9, Z10, Z3
-	VBROADCASTSS (R13)(R9*1), Z10
+	VBROADCASTSS (R12)(R9*1), Z10
 	VFMADD231PS  Z9, Z10, Z4
-	VBROADCASTSS (R13)(R10*1), Z10
+	VBROADCASTSS (R12)(R10*1), Z10
 	VFMADD231PS  Z9, Z10, Z5
-	VBROADCASTSS (R13)(R11*1), Z10
+	VBROADCASTSS (R12)(R11*1), Z10
 	VFMADD231PS  Z9, Z10, Z6
-	VBROADCASTSS (R13)(R12*1), Z10
+	MOVQ         56(CX), R15
+	VBROADCASTSS (R12)(R15*1), Z10
 	VFMADD231PS  Z9, Z10, Z7
 	MOVQ         64(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z10
+	VBROADCASTSS (R12)(R15*1), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	ADDQ         xstep+72(FP), R13
-	ADDQ         bstep+80(FP), AX
-	DECQ         R14
+	PREFETCHT0   (R14)
+	ADDQ         $0x40, R14
+	ADDQ         xstep+80(FP), R12
+	ADDQ         bstep+88(FP), AX
+	DECQ         R13
 	JNZ          step
 	ADDQ         $0x48, CX
 	DECQ         DX
@@ -3422,8 +3730,8 @@ summed:
 	VADDPS    Z9, Z8, Z8
 
 store:
-	VBROADCASTSS lo+96(FP), Z9
-	VBROADCASTSS hi+100(FP), Z10
+	VBROADCASTSS lo+104(FP), Z9
+	VBROADCASTSS hi+108(FP), Z10
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z9, Z0
 	VMINPS       Z0, Z10, Z0
@@ -3578,10 +3886,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX5129x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX5129x32(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX5129x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX5129x32(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -3596,31 +3904,63 @@ TEXT ·convRowsAVX5129x32(SB), NOSPLIT, $0-104
 	VMOVUPS.Z 64(AX), K2, Z1
 
 biased:
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	VMOVAPS Z0, Z14
-	VMOVAPS Z1, Z15
-	VMOVAPS Z0, Z16
-	VMOVAPS Z1, Z17
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z1, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z1, Z7
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z1, Z9
+	VMOVAPS    Z0, Z10
+	VMOVAPS    Z1, Z11
+	VMOVAPS    Z0, Z12
+	VMOVAPS    Z1, Z13
+	VMOVAPS    Z0, Z14
+	VMOVAPS    Z1, Z15
+	VMOVAPS    Z0, Z16
+	VMOVAPS    Z1, Z17
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       48(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       56(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       64(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
-	MOVQ x+0(FP), R13
-	MOVQ n+64(FP), R14
+	MOVQ x+0(FP), R12
+	MOVQ n+64(FP), R13
+	MOVQ next+72(FP), R14
+	MOVQ (CX)(R14*1), R14
+	ADDQ R12, R14
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -3628,42 +3968,44 @@ segment:
 	MOVQ 32(CX), R9
 	MOVQ 40(CX), R10
 	MOVQ 48(CX), R11
-	MOVQ 56(CX), R12
 
 step:
 	VMOVUPS.Z    (AX), K1, Z18
 	VMOVUPS.Z    64(AX), K2, Z19
-	VBROADCASTSS (R13)(BX*1), Z20
+	VBROADCASTSS (R12)(BX*1), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (R13)(SI*1), Z20
+	VBROADCASTSS (R12)(SI*1), Z20
 	VFMADD231PS  Z18, Z20, Z2
 	VFMADD231PS  Z19, Z20, Z3
-	VBROADCASTSS (R13)(DI*1), Z20
+	VBROADCASTSS (R12)(DI*1), Z20
 	VFMADD231PS  Z18, Z20, Z4
 	VFMADD231PS  Z19, Z20, Z5
-	VBROADCASTSS (R13)(R8*1), Z20
+	VBROADCASTSS (R12)(R8*1), Z20
 	VFMADD231PS  Z18, Z20, Z6
 	VFMADD231PS  Z19, Z20, Z7
-	VBROADCASTSS (R13)(R9*1), Z20
+	VBROADCASTSS (R12)(R9*1), Z20
 	VFMADD231PS  Z18, Z20, Z8
 	VFMADD231PS  Z19, Z20, Z9
-	VBROADCASTSS (R13)(R10*1), Z20
+	VBROADCASTSS (R12)(R10*1), Z20
 	VFMADD231PS  Z18, Z20, Z10
 	VFMADD231PS  Z19, Z20, Z11
-	VBROADCASTSS (R13)(R11*1), Z20
+	VBROADCASTSS (R12)(R11*1), Z20
 	VFMADD231PS  Z18, Z20, Z12
 	VFMADD231PS  Z19, Z20, Z13
-	VBROADCASTSS (R13)(R12*1), Z20
+	MOVQ         56(CX), R15
+	VBROADCASTSS (R12)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z14
 	VFMADD231PS  Z19, Z20, Z15
 	MOVQ         64(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z20
+	VBROADCASTSS (R12)(R15*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	ADDQ         xstep+72(FP), R13
-	ADDQ         bstep+80(FP), AX
-	DECQ         R14
+	PREFETCHT0   (R14)
+	ADDQ         $0x40, R14
+	ADDQ         xstep+80(FP), R12
+	ADDQ         bstep+88(FP), AX
+	DECQ         R13
 	JNZ          step
 	ADDQ         $0x48, CX
 	DECQ         DX
@@ -3722,8 +4064,8 @@ summed:
 	VADDPS    Z18, Z17, Z17
 
 store:
-	VBROADCASTSS lo+96(FP), Z18
-	VBROADCASTSS hi+100(FP), Z19
+	VBROADCASTSS lo+104(FP), Z18
+	VBROADCASTSS hi+108(FP), Z19
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z18, Z0
 	VMINPS       Z0, Z19, Z0
@@ -3953,10 +4295,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX51210x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX51210x16(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX51210x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX51210x16(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -3967,24 +4309,49 @@ TEXT ·convRowsAVX51210x16(SB), NOSPLIT, $0-104
 	VMOVUPS.Z (AX), K1, Z0
 
 biased:
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z0, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z0, Z9
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z1
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z0, Z7
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z0, Z9
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       48(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       56(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       64(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       72(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
-	MOVQ x+0(FP), R13
-	MOVQ n+64(FP), R14
+	MOVQ x+0(FP), R12
+	MOVQ n+64(FP), R13
+	MOVQ next+72(FP), R14
+	MOVQ (CX)(R14*1), R14
+	ADDQ R12, R14
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -3992,35 +4359,37 @@ segment:
 	MOVQ 32(CX), R9
 	MOVQ 40(CX), R10
 	MOVQ 48(CX), R11
-	MOVQ 56(CX), R12
 
 step:
 	VMOVUPS.Z    (AX), K1, Z10
-	VBROADCASTSS (R13)(BX*1), Z11
+	VBROADCASTSS (R12)(BX*1), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (R13)(SI*1), Z11
+	VBROADCASTSS (R12)(SI*1), Z11
 	VFMADD231PS  Z10, Z11, Z1
-	VBROADCASTSS (R13)(DI*1), Z11
+	VBROADCASTSS (R12)(DI*1), Z11
 	VFMADD231PS  Z10, Z11, Z2
-	VBROADCASTSS (R13)(R8*1), Z11
+	VBROADCASTSS (R12)(R8*1), Z11
 	VFMADD231PS  Z10, Z11, Z3
-	VBROADCASTSS (R13)(R9*1), Z11
+	VBROADCASTSS (R12)(R9*1), Z11
 	VFMADD231PS  Z10, Z11, Z4
-	VBROADCASTSS (R13)(R10*1), Z11
+	VBROADCASTSS (R12)(R10*1), Z11
 	VFMADD231PS  Z10, Z11, Z5
-	VBROADCASTSS (R13)(R11*1), Z11
+	VBROADCASTSS (R12)(R11*1), Z11
 	VFMADD231PS  Z10, Z11, Z6
-	VBROADCASTSS (R13)(R12*1), Z11
+	MOVQ         56(CX), R15
+	VBROADCASTSS (R12)(R15*1), Z11
 	VFMADD231PS  Z10, Z11, Z7
 	MOVQ         64(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z11
+	VBROADCASTSS (R12)(R15*1), Z11
 	VFMADD231PS  Z10, Z11, Z8
 	MOVQ         72(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z11
+	VBROADCASTSS (R12)(R15*1), Z11
 	VFMADD231PS  Z10, Z11, Z9
-	ADDQ         xstep+72(FP), R13
-	ADDQ         bstep+80(FP), AX
-	DECQ         R14
+	PREFETCHT0   (R14)
+	ADDQ         $0x40, R14
+	ADDQ         xstep+80(FP), R12
+	ADDQ         bstep+88(FP), AX
+	DECQ         R13
 	JNZ          step
 	ADDQ         $0x50, CX
 	DECQ         DX
@@ -4064,8 +4433,8 @@ summed:
 	VADDPS    Z10, Z9, Z9
 
 store:
-	VBROADCASTSS lo+96(FP), Z10
-	VBROADCASTSS hi+100(FP), Z11
+	VBROADCASTSS lo+104(FP), Z10
+	VBROADCASTSS hi+108(FP), Z11
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z10, Z0
 	VMINPS       Z0, Z11, Z0
@@ -4232,10 +4601,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX51210x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX51210x32(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX51210x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX51210x32(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -4250,33 +4619,68 @@ TEXT ·convRowsAVX51210x32(SB), NOSPLIT, $0-104
 	VMOVUPS.Z 64(AX), K2, Z1
 
 biased:
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	VMOVAPS Z0, Z14
-	VMOVAPS Z1, Z15
-	VMOVAPS Z0, Z16
-	VMOVAPS Z1, Z17
-	VMOVAPS Z0, Z18
-	VMOVAPS Z1, Z19
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z1, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z1, Z7
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z1, Z9
+	VMOVAPS    Z0, Z10
+	VMOVAPS    Z1, Z11
+	VMOVAPS    Z0, Z12
+	VMOVAPS    Z1, Z13
+	VMOVAPS    Z0, Z14
+	VMOVAPS    Z1, Z15
+	VMOVAPS    Z0, Z16
+	VMOVAPS    Z1, Z17
+	VMOVAPS    Z0, Z18
+	VMOVAPS    Z1, Z19
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       48(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       56(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       64(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       72(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
-	MOVQ x+0(FP), R13
-	MOVQ n+64(FP), R14
+	MOVQ x+0(FP), R12
+	MOVQ n+64(FP), R13
+	MOVQ next+72(FP), R14
+	MOVQ (CX)(R14*1), R14
+	ADDQ R12, R14
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -4284,46 +4688,48 @@ segment:
 	MOVQ 32(CX), R9
 	MOVQ 40(CX), R10
 	MOVQ 48(CX), R11
-	MOVQ 56(CX), R12
 
 step:
 	VMOVUPS.Z    (AX), K1, Z20
 	VMOVUPS.Z    64(AX), K2, Z21
-	VBROADCASTSS (R13)(BX*1), Z22
+	VBROADCASTSS (R12)(BX*1), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (R13)(SI*1), Z22
+	VBROADCASTSS (R12)(SI*1), Z22
 	VFMADD231PS  Z20, Z22, Z2
 	VFMADD231PS  Z21, Z22, Z3
-	VBROADCASTSS (R13)(DI*1), Z22
+	VBROADCASTSS (R12)(DI*1), Z22
 	VFMADD231PS  Z20, Z22, Z4
 	VFMADD231PS  Z21, Z22, Z5
-	VBROADCASTSS (R13)(R8*1), Z22
+	VBROADCASTSS (R12)(R8*1), Z22
 	VFMADD231PS  Z20, Z22, Z6
 	VFMADD231PS  Z21, Z22, Z7
-	VBROADCASTSS (R13)(R9*1), Z22
+	VBROADCASTSS (R12)(R9*1), Z22
 	VFMADD231PS  Z20, Z22, Z8
 	VFMADD231PS  Z21, Z22, Z9
-	VBROADCASTSS (R13)(R10*1), Z22
+	VBROADCASTSS (R12)(R10*1), Z22
 	VFMADD231PS  Z20, Z22, Z10
 	VFMADD231PS  Z21, Z22, Z11
-	VBROADCASTSS (R13)(R11*1), Z22
+	VBROADCASTSS (R12)(R11*1), Z22
 	VFMADD231PS  Z20, Z22, Z12
 	VFMADD231PS  Z21, Z22, Z13
-	VBROADCASTSS (R13)(R12*1), Z22
+	MOVQ         56(CX), R15
+	VBROADCASTSS (R12)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z14
 	VFMADD231PS  Z21, Z22, Z15
 	MOVQ         64(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z22
+	VBROADCASTSS (R12)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z16
 	VFMADD231PS  Z21, Z22, Z17
 	MOVQ         72(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z22
+	VBROADCASTSS (R12)(R15*1), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
-	ADDQ         xstep+72(FP), R13
-	ADDQ         bstep+80(FP), AX
-	DECQ         R14
+	PREFETCHT0   (R14)
+	ADDQ         $0x40, R14
+	ADDQ         xstep+80(FP), R12
+	ADDQ         bstep+88(FP), AX
+	DECQ         R13
 	JNZ          step
 	ADDQ         $0x50, CX
 	DECQ         DX
@@ -4387,8 +4793,8 @@ summed:
 	VADDPS    Z20, Z19, Z19
 
 store:
-	VBROADCASTSS lo+96(FP), Z20
-	VBROADCASTSS hi+100(FP), Z21
+	VBROADCASTSS lo+104(FP), Z20
+	VBROADCASTSS hi+108(FP), Z21
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z20, Z0
 	VMINPS       Z0, Z21, Z0
@@ -4638,10 +5044,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX51211x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX51211x16(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX51211x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX51211x16(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -4652,25 +5058,52 @@ TEXT ·convRowsAVX51211x16(SB), NOSPLIT, $0-104
 	VMOVUPS.Z (AX), K1, Z0
 
 biased:
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z0, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z0, Z9
-	VMOVAPS Z0, Z10
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z1
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z0, Z7
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z0, Z9
+	VMOVAPS    Z0, Z10
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       48(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       56(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       64(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       72(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       80(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
-	MOVQ x+0(FP), R13
-	MOVQ n+64(FP), R14
+	MOVQ x+0(FP), R12
+	MOVQ n+64(FP), R13
+	MOVQ next+72(FP), R14
+	MOVQ (CX)(R14*1), R14
+	ADDQ R12, R14
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -4678,38 +5111,40 @@ segment:
 	MOVQ 32(CX), R9
 	MOVQ 40(CX), R10
 	MOVQ 48(CX), R11
-	MOVQ 56(CX), R12
 
 step:
 	VMOVUPS.Z    (AX), K1, Z11
-	VBROADCASTSS (R13)(BX*1), Z12
+	VBROADCASTSS (R12)(BX*1), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (R13)(SI*1), Z12
+	VBROADCASTSS (R12)(SI*1), Z12
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (R13)(DI*1), Z12
+	VBROADCASTSS (R12)(DI*1), Z12
 	VFMADD231PS  Z11, Z12, Z2
-	VBROADCASTSS (R13)(R8*1), Z12
+	VBROADCASTSS (R12)(R8*1), Z12
 	VFMADD231PS  Z11, Z12, Z3
-	VBROADCASTSS (R13)(R9*1), Z12
+	VBROADCASTSS (R12)(R9*1), Z12
 	VFMADD231PS  Z11, Z12, Z4
-	VBROADCASTSS (R13)(R10*1), Z12
+	VBROADCASTSS (R12)(R10*1), Z12
 	VFMADD231PS  Z11, Z12, Z5
-	VBROADCASTSS (R13)(R11*1), Z12
+	VBROADCASTSS (R12)(R11*1), Z12
 	VFMADD231PS  Z11, Z12, Z6
-	VBROADCASTSS (R13)(R12*1), Z12
+	MOVQ         56(CX), R15
+	VBROADCASTSS (R12)(R15*1), Z12
 	VFMADD231PS  Z11, Z12, Z7
 	MOVQ         64(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z12
+	VBROADCASTSS (R12)(R15*1), Z12
 	VFMADD231PS  Z11, Z12, Z8
 	MOVQ         72(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z12
+	VBROADCASTSS (R12)(R15*1), Z12
 	VFMADD231PS  Z11, Z12, Z9
 	MOVQ         80(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z12
+	VBROADCASTSS (R12)(R15*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	ADDQ         xstep+72(FP), R13
-	ADDQ         bstep+80(FP), AX
-	DECQ         R14
+	PREFETCHT0   (R14)
+	ADDQ         $0x40, R14
+	ADDQ         xstep+80(FP), R12
+	ADDQ         bstep+88(FP), AX
+	DECQ         R13
 	JNZ          step
 	ADDQ         $0x58, CX
 	DECQ         DX
@@ -4756,8 +5191,8 @@ summed:
 	VADDPS    Z11, Z10, Z10
 
 store:
-	VBROADCASTSS lo+96(FP), Z11
-	VBROADCASTSS hi+100(FP), Z12
+	VBROADCASTSS lo+104(FP), Z11
+	VBROADCASTSS hi+108(FP), Z12
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z11, Z0
 	VMINPS       Z0, Z12, Z0
@@ -4936,10 +5371,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX51211x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX51211x32(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX51211x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX51211x32(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -4954,35 +5389,73 @@ TEXT ·convRowsAVX51211x32(SB), NOSPLIT, $0-104
 	VMOVUPS.Z 64(AX), K2, Z1
 
 biased:
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	VMOVAPS Z0, Z14
-	VMOVAPS Z1, Z15
-	VMOVAPS Z0, Z16
-	VMOVAPS Z1, Z17
-	VMOVAPS Z0, Z18
-	VMOVAPS Z1, Z19
-	VMOVAPS Z0, Z20
-	VMOVAPS Z1, Z21
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z1, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z1, Z7
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z1, Z9
+	VMOVAPS    Z0, Z10
+	VMOVAPS    Z1, Z11
+	VMOVAPS    Z0, Z12
+	VMOVAPS    Z1, Z13
+	VMOVAPS    Z0, Z14
+	VMOVAPS    Z1, Z15
+	VMOVAPS    Z0, Z16
+	VMOVAPS    Z1, Z17
+	VMOVAPS    Z0, Z18
+	VMOVAPS    Z1, Z19
+	VMOVAPS    Z0, Z20
+	VMOVAPS    Z1, Z21
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       48(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       56(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       64(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       72(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       80(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
-	MOVQ x+0(FP), R13
-	MOVQ n+64(FP), R14
+	MOVQ x+0(FP), R12
+	MOVQ n+64(FP), R13
+	MOVQ next+72(FP), R14
+	MOVQ (CX)(R14*1), R14
+	ADDQ R12, R14
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -4990,50 +5463,52 @@ segment:
 	MOVQ 32(CX), R9
 	MOVQ 40(CX), R10
 	MOVQ 48(CX), R11
-	MOVQ 56(CX), R12
 
 step:
 	VMOVUPS.Z    (AX), K1, Z22
 	VMOVUPS.Z    64(AX), K2, Z23
-	VBROADCASTSS (R13)(BX*1), Z24
+	VBROADCASTSS (R12)(BX*1), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (R13)(SI*1), Z24
+	VBROADCASTSS (R12)(SI*1), Z24
 	VFMADD231PS  Z22, Z24, Z2
 	VFMADD231PS  Z23, Z24, Z3
-	VBROADCASTSS (R13)(DI*1), Z24
+	VBROADCASTSS (R12)(DI*1), Z24
 	VFMADD231PS  Z22, Z24, Z4
 	VFMADD231PS  Z23, Z24, Z5
-	VBROADCASTSS (R13)(R8*1), Z24
+	VBROADCASTSS (R12)(R8*1), Z24
 	VFMADD231PS  Z22, Z24, Z6
 	VFMADD231PS  Z23, Z24, Z7
-	VBROADCASTSS (R13)(R9*1), Z24
+	VBROADCASTSS (R12)(R9*1), Z24
 	VFMADD231PS  Z22, Z24, Z8
 	VFMADD231PS  Z23, Z24, Z9
-	VBROADCASTSS (R13)(R10*1), Z24
+	VBROADCASTSS (R12)(R10*1), Z24
 	VFMADD231PS  Z22, Z24, Z10
 	VFMADD231PS  Z23, Z24, Z11
-	VBROADCASTSS (R13)(R11*1), Z24
+	VBROADCASTSS (R12)(R11*1), Z24
 	VFMADD231PS  Z22, Z24, Z12
 	VFMADD231PS  Z23, Z24, Z13
-	VBROADCASTSS (R13)(R12*1), Z24
+	MOVQ         56(CX), R15
+	VBROADCASTSS (R12)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z14
 	VFMADD231PS  Z23, Z24, Z15
 	MOVQ         64(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z24
+	VBROADCASTSS (R12)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
 	MOVQ         72(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z24
+	VBROADCASTSS (R12)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z18
 	VFMADD231PS  Z23, Z24, Z19
 	MOVQ         80(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z24
+	VBROADCASTSS (R12)(R15*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	ADDQ         xstep+72(FP), R13
-	ADDQ         bstep+80(FP), AX
-	DECQ         R14
+	PREFETCHT0   (R14)
+	ADDQ         $0x40, R14
+	ADDQ         xstep+80(FP), R12
+	ADDQ         bstep+88(FP), AX
+	DECQ         R13
 	JNZ          step
 	ADDQ         $0x58, CX
 	DECQ         DX
@@ -5102,8 +5577,8 @@ summed:
 	VADDPS    Z22, Z21, Z21
 
 store:
-	VBROADCASTSS lo+96(FP), Z22
-	VBROADCASTSS hi+100(FP), Z23
+	VBROADCASTSS lo+104(FP), Z22
+	VBROADCASTSS hi+108(FP), Z23
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z22, Z0
 	VMINPS       Z0, Z23, Z0
@@ -5373,10 +5848,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX51212x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX51212x16(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX51212x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX51212x16(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -5387,26 +5862,55 @@ TEXT ·convRowsAVX51212x16(SB), NOSPLIT, $0-104
 	VMOVUPS.Z (AX), K1, Z0
 
 biased:
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z0, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z0, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z0, Z11
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z1
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z0, Z7
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z0, Z9
+	VMOVAPS    Z0, Z10
+	VMOVAPS    Z0, Z11
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       48(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       56(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       64(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       72(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       80(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       88(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
-	MOVQ x+0(FP), R13
-	MOVQ n+64(FP), R14
+	MOVQ x+0(FP), R12
+	MOVQ n+64(FP), R13
+	MOVQ next+72(FP), R14
+	MOVQ (CX)(R14*1), R14
+	ADDQ R12, R14
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -5414,41 +5918,43 @@ segment:
 	MOVQ 32(CX), R9
 	MOVQ 40(CX), R10
 	MOVQ 48(CX), R11
-	MOVQ 56(CX), R12
 
 step:
 	VMOVUPS.Z    (AX), K1, Z12
-	VBROADCASTSS (R13)(BX*1), Z13
+	VBROADCASTSS (R12)(BX*1), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (R13)(SI*1), Z13
+	VBROADCASTSS (R12)(SI*1), Z13
 	VFMADD231PS  Z12, Z13, Z1
-	VBROADCASTSS (R13)(DI*1), Z13
+	VBROADCASTSS (R12)(DI*1), Z13
 	VFMADD231PS  Z12, Z13, Z2
-	VBROADCASTSS (R13)(R8*1), Z13
+	VBROADCASTSS (R12)(R8*1), Z13
 	VFMADD231PS  Z12, Z13, Z3
-	VBROADCASTSS (R13)(R9*1), Z13
+	VBROADCASTSS (R12)(R9*1), Z13
 	VFMADD231PS  Z12, Z13, Z4
-	VBROADCASTSS (R13)(R10*1), Z13
+	VBROADCASTSS (R12)(R10*1), Z13
 	VFMADD231PS  Z12, Z13, Z5
-	VBROADCASTSS (R13)(R11*1), Z13
+	VBROADCASTSS (R12)(R11*1), Z13
 	VFMADD231PS  Z12, Z13, Z6
-	VBROADCASTSS (R13)(R12*1), Z13
+	MOVQ         56(CX), R15
+	VBROADCASTSS (R12)(R15*1), Z13
 	VFMADD231PS  Z12, Z13, Z7
 	MOVQ         64(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z13
+	VBROADCASTSS (R12)(R15*1), Z13
 	VFMADD231PS  Z12, Z13, Z8
 	MOVQ         72(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z13
+	VBROADCASTSS (R12)(R15*1), Z13
 	VFMADD231PS  Z12, Z13, Z9
 	MOVQ         80(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z13
+	VBROADCASTSS (R12)(R15*1), Z13
 	VFMADD231PS  Z12, Z13, Z10
 	MOVQ         88(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z13
+	VBROADCASTSS (R12)(R15*1), Z13
 	VFMADD231PS  Z12, Z13, Z11
-	ADDQ         xstep+72(FP), R13
-	ADDQ         bstep+80(FP), AX
-	DECQ         R14
+	PREFETCHT0   (R14)
+	ADDQ         $0x40, R14
+	ADDQ         xstep+80(FP), R12
+	ADDQ         bstep+88(FP), AX
+	DECQ         R13
 	JNZ          step
 	ADDQ         $0x60, CX
 	DECQ         DX
@@ -5498,8 +6004,8 @@ summed:
 	VADDPS    Z12, Z11, Z11
 
 store:
-	VBROADCASTSS lo+96(FP), Z12
-	VBROADCASTSS hi+100(FP), Z13
+	VBROADCASTSS lo+104(FP), Z12
+	VBROADCASTSS hi+108(FP), Z13
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z12, Z0
 	VMINPS       Z0, Z13, Z0
@@ -5690,10 +6196,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX51212x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX51212x32(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX51212x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX51212x32(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -5708,37 +6214,78 @@ TEXT ·convRowsAVX51212x32(SB), NOSPLIT, $0-104
 	VMOVUPS.Z 64(AX), K2, Z1
 
 biased:
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	VMOVAPS Z0, Z14
-	VMOVAPS Z1, Z15
-	VMOVAPS Z0, Z16
-	VMOVAPS Z1, Z17
-	VMOVAPS Z0, Z18
-	VMOVAPS Z1, Z19
-	VMOVAPS Z0, Z20
-	VMOVAPS Z1, Z21
-	VMOVAPS Z0, Z22
-	VMOVAPS Z1, Z23
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z1, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z1, Z7
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z1, Z9
+	VMOVAPS    Z0, Z10
+	VMOVAPS    Z1, Z11
+	VMOVAPS    Z0, Z12
+	VMOVAPS    Z1, Z13
+	VMOVAPS    Z0, Z14
+	VMOVAPS    Z1, Z15
+	VMOVAPS    Z0, Z16
+	VMOVAPS    Z1, Z17
+	VMOVAPS    Z0, Z18
+	VMOVAPS    Z1, Z19
+	VMOVAPS    Z0, Z20
+	VMOVAPS    Z1, Z21
+	VMOVAPS    Z0, Z22
+	VMOVAPS    Z1, Z23
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       48(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       56(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       64(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       72(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       80(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       88(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
-	MOVQ x+0(FP), R13
-	MOVQ n+64(FP), R14
+	MOVQ x+0(FP), R12
+	MOVQ n+64(FP), R13
+	MOVQ next+72(FP), R14
+	MOVQ (CX)(R14*1), R14
+	ADDQ R12, R14
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -5746,54 +6293,56 @@ segment:
 	MOVQ 32(CX), R9
 	MOVQ 40(CX), R10
 	MOVQ 48(CX), R11
-	MOVQ 56(CX), R12
 
 step:
 	VMOVUPS.Z    (AX), K1, Z24
 	VMOVUPS.Z    64(AX), K2, Z25
-	VBROADCASTSS (R13)(BX*1), Z26
+	VBROADCASTSS (R12)(BX*1), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (R13)(SI*1), Z26
+	VBROADCASTSS (R12)(SI*1), Z26
 	VFMADD231PS  Z24, Z26, Z2
 	VFMADD231PS  Z25, Z26, Z3
-	VBROADCASTSS (R13)(DI*1), Z26
+	VBROADCASTSS (R12)(DI*1), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
-	VBROADCASTSS (R13)(R8*1), Z26
+	VBROADCASTSS (R12)(R8*1), Z26
 	VFMADD231PS  Z24, Z26, Z6
 	VFMADD231PS  Z25, Z26, Z7
-	VBROADCASTSS (R13)(R9*1), Z26
+	VBROADCASTSS (R12)(R9*1), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
-	VBROADCASTSS (R13)(R10*1), Z26
+	VBROADCASTSS (R12)(R10*1), Z26
 	VFMADD231PS  Z24, Z26, Z10
 	VFMADD231PS  Z25, Z26, Z11
-	VBROADCASTSS (R13)(R11*1), Z26
+	VBROADCASTSS (R12)(R11*1), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (R13)(R12*1), Z26
+	MOVQ         56(CX), R15
+	VBROADCASTSS (R12)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z14
 	VFMADD231PS  Z25, Z26, Z15
 	MOVQ         64(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z26
+	VBROADCASTSS (R12)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
 	MOVQ         72(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z26
+	VBROADCASTSS (R12)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z18
 	VFMADD231PS  Z25, Z26, Z19
 	MOVQ         80(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z26
+	VBROADCASTSS (R12)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
 	MOVQ         88(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z26
+	VBROADCASTSS (R12)(R15*1), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
-	ADDQ         xstep+72(FP), R13
-	ADDQ         bstep+80(FP), AX
-	DECQ         R14
+	PREFETCHT0   (R14)
+	ADDQ         $0x40, R14
+	ADDQ         xstep+80(FP), R12
+	ADDQ         bstep+88(FP), AX
+	DECQ         R13
 	JNZ          step
 	ADDQ         $0x60, CX
 	DECQ         DX
@@ -5867,8 +6416,8 @@ summed:
 	VADDPS    Z24, Z23, Z23
 
 store:
-	VBROADCASTSS lo+96(FP), Z24
-	VBROADCASTSS hi+100(FP), Z25
+	VBROADCASTSS lo+104(FP), Z24
+	VBROADCASTSS hi+108(FP), Z25
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z24, Z0
 	VMINPS       Z0, Z25, Z0
@@ -6158,10 +6707,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX51213x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX51213x16(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX51213x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX51213x16(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -6172,27 +6721,58 @@ TEXT ·convRowsAVX51213x16(SB), NOSPLIT, $0-104
 	VMOVUPS.Z (AX), K1, Z0
 
 biased:
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z0, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z0, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z0, Z11
-	VMOVAPS Z0, Z12
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z1
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z0, Z7
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z0, Z9
+	VMOVAPS    Z0, Z10
+	VMOVAPS    Z0, Z11
+	VMOVAPS    Z0, Z12
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       48(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       56(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       64(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       72(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       80(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       88(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       96(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
-	MOVQ x+0(FP), R13
-	MOVQ n+64(FP), R14
+	MOVQ x+0(FP), R12
+	MOVQ n+64(FP), R13
+	MOVQ next+72(FP), R14
+	MOVQ (CX)(R14*1), R14
+	ADDQ R12, R14
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -6200,44 +6780,46 @@ segment:
 	MOVQ 32(CX), R9
 	MOVQ 40(CX), R10
 	MOVQ 48(CX), R11
-	MOVQ 56(CX), R12
 
 step:
 	VMOVUPS.Z    (AX), K1, Z13
-	VBROADCASTSS (R13)(BX*1), Z14
+	VBROADCASTSS (R12)(BX*1), Z14
 	VFMADD231PS  Z13, Z14, Z0
-	VBROADCASTSS (R13)(SI*1), Z14
+	VBROADCASTSS (R12)(SI*1), Z14
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (R13)(DI*1), Z14
+	VBROADCASTSS (R12)(DI*1), Z14
 	VFMADD231PS  Z13, Z14, Z2
-	VBROADCASTSS (R13)(R8*1), Z14
+	VBROADCASTSS (R12)(R8*1), Z14
 	VFMADD231PS  Z13, Z14, Z3
-	VBROADCASTSS (R13)(R9*1), Z14
+	VBROADCASTSS (R12)(R9*1), Z14
 	VFMADD231PS  Z13, Z14, Z4
-	VBROADCASTSS (R13)(R10*1), Z14
+	VBROADCASTSS (R12)(R10*1), Z14
 	VFMADD231PS  Z13, Z14, Z5
-	VBROADCASTSS (R13)(R11*1), Z14
+	VBROADCASTSS (R12)(R11*1), Z14
 	VFMADD231PS  Z13, Z14, Z6
-	VBROADCASTSS (R13)(R12*1), Z14
+	MOVQ         56(CX), R15
+	VBROADCASTSS (R12)(R15*1), Z14
 	VFMADD231PS  Z13, Z14, Z7
 	MOVQ         64(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z14
+	VBROADCASTSS (R12)(R15*1), Z14
 	VFMADD231PS  Z13, Z14, Z8
 	MOVQ         72(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z14
+	VBROADCASTSS (R12)(R15*1), Z14
 	VFMADD231PS  Z13, Z14, Z9
 	MOVQ         80(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z14
+	VBROADCASTSS (R12)(R15*1), Z14
 	VFMADD231PS  Z13, Z14, Z10
 	MOVQ         88(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z14
+	VBROADCASTSS (R12)(R15*1), Z14
 	VFMADD231PS  Z13, Z14, Z11
 	MOVQ         96(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z14
+	VBROADCASTSS (R12)(R15*1), Z14
 	VFMADD231PS  Z13, Z14, Z12
-	ADDQ         xstep+72(FP), R13
-	ADDQ         bstep+80(FP), AX
-	DECQ         R14
+	PREFETCHT0   (R14)
+	ADDQ         $0x40, R14
+	ADDQ         xstep+80(FP), R12
+	ADDQ         bstep+88(FP), AX
+	DECQ         R13
 	JNZ          step
 	ADDQ         $0x68, CX
 	DECQ         DX
@@ -6290,8 +6872,8 @@ summed:
 	VADDPS    Z13, Z12, Z12
 
 store:
-	VBROADCASTSS lo+96(FP), Z13
-	VBROADCASTSS hi+100(FP), Z14
+	VBROADCASTSS lo+104(FP), Z13
+	VBROADCASTSS hi+108(FP), Z14
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z13, Z0
 	VMINPS       Z0, Z14, Z0
@@ -6494,10 +7076,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX51213x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX51213x32(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX51213x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX51213x32(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -6512,39 +7094,83 @@ TEXT ·convRowsAVX51213x32(SB), NOSPLIT, $0-104
 	VMOVUPS.Z 64(AX), K2, Z1
 
 biased:
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	VMOVAPS Z0, Z14
-	VMOVAPS Z1, Z15
-	VMOVAPS Z0, Z16
-	VMOVAPS Z1, Z17
-	VMOVAPS Z0, Z18
-	VMOVAPS Z1, Z19
-	VMOVAPS Z0, Z20
-	VMOVAPS Z1, Z21
-	VMOVAPS Z0, Z22
-	VMOVAPS Z1, Z23
-	VMOVAPS Z0, Z24
-	VMOVAPS Z1, Z25
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z1, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z1, Z7
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z1, Z9
+	VMOVAPS    Z0, Z10
+	VMOVAPS    Z1, Z11
+	VMOVAPS    Z0, Z12
+	VMOVAPS    Z1, Z13
+	VMOVAPS    Z0, Z14
+	VMOVAPS    Z1, Z15
+	VMOVAPS    Z0, Z16
+	VMOVAPS    Z1, Z17
+	VMOVAPS    Z0, Z18
+	VMOVAPS    Z1, Z19
+	VMOVAPS    Z0, Z20
+	VMOVAPS    Z1, Z21
+	VMOVAPS    Z0, Z22
+	VMOVAPS    Z1, Z23
+	VMOVAPS    Z0, Z24
+	VMOVAPS    Z1, Z25
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       48(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       56(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       64(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       72(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       80(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       88(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       96(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
-	MOVQ x+0(FP), R13
-	MOVQ n+64(FP), R14
+	MOVQ x+0(FP), R12
+	MOVQ n+64(FP), R13
+	MOVQ next+72(FP), R14
+	MOVQ (CX)(R14*1), R14
+	ADDQ R12, R14
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -6552,58 +7178,60 @@ segment:
 	MOVQ 32(CX), R9
 	MOVQ 40(CX), R10
 	MOVQ 48(CX), R11
-	MOVQ 56(CX), R12
 
 step:
 	VMOVUPS.Z    (AX), K1, Z26
 	VMOVUPS.Z    64(AX), K2, Z27
-	VBROADCASTSS (R13)(BX*1), Z28
+	VBROADCASTSS (R12)(BX*1), Z28
 	VFMADD231PS  Z26, Z28, Z0
 	VFMADD231PS  Z27, Z28, Z1
-	VBROADCASTSS (R13)(SI*1), Z28
+	VBROADCASTSS (R12)(SI*1), Z28
 	VFMADD231PS  Z26, Z28, Z2
 	VFMADD231PS  Z27, Z28, Z3
-	VBROADCASTSS (R13)(DI*1), Z28
+	VBROADCASTSS (R12)(DI*1), Z28
 	VFMADD231PS  Z26, Z28, Z4
 	VFMADD231PS  Z27, Z28, Z5
-	VBROADCASTSS (R13)(R8*1), Z28
+	VBROADCASTSS (R12)(R8*1), Z28
 	VFMADD231PS  Z26, Z28, Z6
 	VFMADD231PS  Z27, Z28, Z7
-	VBROADCASTSS (R13)(R9*1), Z28
+	VBROADCASTSS (R12)(R9*1), Z28
 	VFMADD231PS  Z26, Z28, Z8
 	VFMADD231PS  Z27, Z28, Z9
-	VBROADCASTSS (R13)(R10*1), Z28
+	VBROADCASTSS (R12)(R10*1), Z28
 	VFMADD231PS  Z26, Z28, Z10
 	VFMADD231PS  Z27, Z28, Z11
-	VBROADCASTSS (R13)(R11*1), Z28
+	VBROADCASTSS (R12)(R11*1), Z28
 	VFMADD231PS  Z26, Z28, Z12
 	VFMADD231PS  Z27, Z28, Z13
-	VBROADCASTSS (R13)(R12*1), Z28
+	MOVQ         56(CX), R15
+	VBROADCASTSS (R12)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z14
 	VFMADD231PS  Z27, Z28, Z15
 	MOVQ         64(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z28
+	VBROADCASTSS (R12)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z16
 	VFMADD231PS  Z27, Z28, Z17
 	MOVQ         72(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z28
+	VBROADCASTSS (R12)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z18
 	VFMADD231PS  Z27, Z28, Z19
 	MOVQ         80(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z28
+	VBROADCASTSS (R12)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z20
 	VFMADD231PS  Z27, Z28, Z21
 	MOVQ         88(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z28
+	VBROADCASTSS (R12)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z22
 	VFMADD231PS  Z27, Z28, Z23
 	MOVQ         96(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z28
+	VBROADCASTSS (R12)(R15*1), Z28
 	VFMADD231PS  Z26, Z28, Z24
 	VFMADD231PS  Z27, Z28, Z25
-	ADDQ         xstep+72(FP), R13
-	ADDQ         bstep+80(FP), AX
-	DECQ         R14
+	PREFETCHT0   (R14)
+	ADDQ         $0x40, R14
+	ADDQ         xstep+80(FP), R12
+	ADDQ         bstep+88(FP), AX
+	DECQ         R13
 	JNZ          step
 	ADDQ         $0x68, CX
 	DECQ         DX
@@ -6682,8 +7310,8 @@ summed:
 	VADDPS    Z26, Z25, Z25
 
 store:
-	VBROADCASTSS lo+96(FP), Z26
-	VBROADCASTSS hi+100(FP), Z27
+	VBROADCASTSS lo+104(FP), Z26
+	VBROADCASTSS hi+108(FP), Z27
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z26, Z0
 	VMINPS       Z0, Z27, Z0
@@ -6993,10 +7621,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX51214x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX51214x16(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX51214x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX51214x16(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -7007,28 +7635,61 @@ TEXT ·convRowsAVX51214x16(SB), NOSPLIT, $0-104
 	VMOVUPS.Z (AX), K1, Z0
 
 biased:
-	VMOVAPS Z0, Z1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z0, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z0, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z0, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z0, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z0, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z0, Z13
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z1
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z0, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z0, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z0, Z7
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z0, Z9
+	VMOVAPS    Z0, Z10
+	VMOVAPS    Z0, Z11
+	VMOVAPS    Z0, Z12
+	VMOVAPS    Z0, Z13
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       48(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       56(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       64(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       72(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       80(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       88(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       96(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       104(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
-	MOVQ x+0(FP), R13
-	MOVQ n+64(FP), R14
+	MOVQ x+0(FP), R12
+	MOVQ n+64(FP), R13
+	MOVQ next+72(FP), R14
+	MOVQ (CX)(R14*1), R14
+	ADDQ R12, R14
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -7036,47 +7697,49 @@ segment:
 	MOVQ 32(CX), R9
 	MOVQ 40(CX), R10
 	MOVQ 48(CX), R11
-	MOVQ 56(CX), R12
 
 step:
 	VMOVUPS.Z    (AX), K1, Z14
-	VBROADCASTSS (R13)(BX*1), Z15
+	VBROADCASTSS (R12)(BX*1), Z15
 	VFMADD231PS  Z14, Z15, Z0
-	VBROADCASTSS (R13)(SI*1), Z15
+	VBROADCASTSS (R12)(SI*1), Z15
 	VFMADD231PS  Z14, Z15, Z1
-	VBROADCASTSS (R13)(DI*1), Z15
+	VBROADCASTSS (R12)(DI*1), Z15
 	VFMADD231PS  Z14, Z15, Z2
-	VBROADCASTSS (R13)(R8*1), Z15
+	VBROADCASTSS (R12)(R8*1), Z15
 	VFMADD231PS  Z14, Z15, Z3
-	VBROADCASTSS (R13)(R9*1), Z15
+	VBROADCASTSS (R12)(R9*1), Z15
 	VFMADD231PS  Z14, Z15, Z4
-	VBROADCASTSS (R13)(R10*1), Z15
+	VBROADCASTSS (R12)(R10*1), Z15
 	VFMADD231PS  Z14, Z15, Z5
-	VBROADCASTSS (R13)(R11*1), Z15
+	VBROADCASTSS (R12)(R11*1), Z15
 	VFMADD231PS  Z14, Z15, Z6
-	VBROADCASTSS (R13)(R12*1), Z15
+	MOVQ         56(CX), R15
+	VBROADCASTSS (R12)(R15*1), Z15
 	VFMADD231PS  Z14, Z15, Z7
 	MOVQ         64(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z15
+	VBROADCASTSS (R12)(R15*1), Z15
 	VFMADD231PS  Z14, Z15, Z8
 	MOVQ         72(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z15
+	VBROADCASTSS (R12)(R15*1), Z15
 	VFMADD231PS  Z14, Z15, Z9
 	MOVQ         80(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z15
+	VBROADCASTSS (R12)(R15*1), Z15
 	VFMADD231PS  Z14, Z15, Z10
 	MOVQ         88(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z15
+	VBROADCASTSS (R12)(R15*1), Z15
 	VFMADD231PS  Z14, Z15, Z11
 	MOVQ         96(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z15
+	VBROADCASTSS (R12)(R15*1), Z15
 	VFMADD231PS  Z14, Z15, Z12
 	MOVQ         104(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z15
+	VBROADCASTSS (R12)(R15*1), Z15
 	VFMADD231PS  Z14, Z15, Z13
-	ADDQ         xstep+72(FP), R13
-	ADDQ         bstep+80(FP), AX
-	DECQ         R14
+	PREFETCHT0   (R14)
+	ADDQ         $0x40, R14
+	ADDQ         xstep+80(FP), R12
+	ADDQ         bstep+88(FP), AX
+	DECQ         R13
 	JNZ          step
 	ADDQ         $0x70, CX
 	DECQ         DX
@@ -7132,8 +7795,8 @@ summed:
 	VADDPS    Z14, Z13, Z13
 
 store:
-	VBROADCASTSS lo+96(FP), Z14
-	VBROADCASTSS hi+100(FP), Z15
+	VBROADCASTSS lo+104(FP), Z14
+	VBROADCASTSS hi+108(FP), Z15
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z14, Z0
 	VMINPS       Z0, Z15, Z0
@@ -7348,10 +8011,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX51214x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·convRowsAVX51214x32(SB), NOSPLIT, $0-104
-	MOVQ      cols+88(FP), AX
+// func convRowsAVX51214x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·convRowsAVX51214x32(SB), NOSPLIT, $0-112
+	MOVQ      cols+96(FP), AX
 	MOVQ      $-1, CX
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
@@ -7366,41 +8029,88 @@ TEXT ·convRowsAVX51214x32(SB), NOSPLIT, $0-104
 	VMOVUPS.Z 64(AX), K2, Z1
 
 biased:
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	VMOVAPS Z0, Z14
-	VMOVAPS Z1, Z15
-	VMOVAPS Z0, Z16
-	VMOVAPS Z1, Z17
-	VMOVAPS Z0, Z18
-	VMOVAPS Z1, Z19
-	VMOVAPS Z0, Z20
-	VMOVAPS Z1, Z21
-	VMOVAPS Z0, Z22
-	VMOVAPS Z1, Z23
-	VMOVAPS Z0, Z24
-	VMOVAPS Z1, Z25
-	VMOVAPS Z0, Z26
-	VMOVAPS Z1, Z27
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Z0, Z2
+	VMOVAPS    Z1, Z3
+	VMOVAPS    Z0, Z4
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z0, Z6
+	VMOVAPS    Z1, Z7
+	VMOVAPS    Z0, Z8
+	VMOVAPS    Z1, Z9
+	VMOVAPS    Z0, Z10
+	VMOVAPS    Z1, Z11
+	VMOVAPS    Z0, Z12
+	VMOVAPS    Z1, Z13
+	VMOVAPS    Z0, Z14
+	VMOVAPS    Z1, Z15
+	VMOVAPS    Z0, Z16
+	VMOVAPS    Z1, Z17
+	VMOVAPS    Z0, Z18
+	VMOVAPS    Z1, Z19
+	VMOVAPS    Z0, Z20
+	VMOVAPS    Z1, Z21
+	VMOVAPS    Z0, Z22
+	VMOVAPS    Z1, Z23
+	VMOVAPS    Z0, Z24
+	VMOVAPS    Z1, Z25
+	VMOVAPS    Z0, Z26
+	VMOVAPS    Z1, Z27
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       48(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       56(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       64(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       72(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       80(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       88(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       96(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       104(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
-	MOVQ x+0(FP), R13
-	MOVQ n+64(FP), R14
+	MOVQ x+0(FP), R12
+	MOVQ n+64(FP), R13
+	MOVQ next+72(FP), R14
+	MOVQ (CX)(R14*1), R14
+	ADDQ R12, R14
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -7408,62 +8118,64 @@ segment:
 	MOVQ 32(CX), R9
 	MOVQ 40(CX), R10
 	MOVQ 48(CX), R11
-	MOVQ 56(CX), R12
 
 step:
 	VMOVUPS.Z    (AX), K1, Z28
 	VMOVUPS.Z    64(AX), K2, Z29
-	VBROADCASTSS (R13)(BX*1), Z30
+	VBROADCASTSS (R12)(BX*1), Z30
 	VFMADD231PS  Z28, Z30, Z0
 	VFMADD231PS  Z29, Z30, Z1
-	VBROADCASTSS (R13)(SI*1), Z30
+	VBROADCASTSS (R12)(SI*1), Z30
 	VFMADD231PS  Z28, Z30, Z2
 	VFMADD231PS  Z29, Z30, Z3
-	VBROADCASTSS (R13)(DI*1), Z30
+	VBROADCASTSS (R12)(DI*1), Z30
 	VFMADD231PS  Z28, Z30, Z4
 	VFMADD231PS  Z29, Z30, Z5
-	VBROADCASTSS (R13)(R8*1), Z30
+	VBROADCASTSS (R12)(R8*1), Z30
 	VFMADD231PS  Z28, Z30, Z6
 	VFMADD231PS  Z29, Z30, Z7
-	VBROADCASTSS (R13)(R9*1), Z30
+	VBROADCASTSS (R12)(R9*1), Z30
 	VFMADD231PS  Z28, Z30, Z8
 	VFMADD231PS  Z29, Z30, Z9
-	VBROADCASTSS (R13)(R10*1), Z30
+	VBROADCASTSS (R12)(R10*1), Z30
 	VFMADD231PS  Z28, Z30, Z10
 	VFMADD231PS  Z29, Z30, Z11
-	VBROADCASTSS (R13)(R11*1), Z30
+	VBROADCASTSS (R12)(R11*1), Z30
 	VFMADD231PS  Z28, Z30, Z12
 	VFMADD231PS  Z29, Z30, Z13
-	VBROADCASTSS (R13)(R12*1), Z30
+	MOVQ         56(CX), R15
+	VBROADCASTSS (R12)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z14
 	VFMADD231PS  Z29, Z30, Z15
 	MOVQ         64(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z30
+	VBROADCASTSS (R12)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z16
 	VFMADD231PS  Z29, Z30, Z17
 	MOVQ         72(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z30
+	VBROADCASTSS (R12)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z18
 	VFMADD231PS  Z29, Z30, Z19
 	MOVQ         80(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z30
+	VBROADCASTSS (R12)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z20
 	VFMADD231PS  Z29, Z30, Z21
 	MOVQ         88(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z30
+	VBROADCASTSS (R12)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z22
 	VFMADD231PS  Z29, Z30, Z23
 	MOVQ         96(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z30
+	VBROADCASTSS (R12)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z24
 	VFMADD231PS  Z29, Z30, Z25
 	MOVQ         104(CX), R15
-	VBROADCASTSS (R13)(R15*1), Z30
+	VBROADCASTSS (R12)(R15*1), Z30
 	VFMADD231PS  Z28, Z30, Z26
 	VFMADD231PS  Z29, Z30, Z27
-	ADDQ         xstep+72(FP), R13
-	ADDQ         bstep+80(FP), AX
-	DECQ         R14
+	PREFETCHT0   (R14)
+	ADDQ         $0x40, R14
+	ADDQ         xstep+80(FP), R12
+	ADDQ         bstep+88(FP), AX
+	DECQ         R13
 	JNZ          step
 	ADDQ         $0x70, CX
 	DECQ         DX
@@ -7547,8 +8259,8 @@ summed:
 	VADDPS    Z28, Z27, Z27
 
 store:
-	VBROADCASTSS lo+96(FP), Z28
-	VBROADCASTSS hi+100(FP), Z29
+	VBROADCASTSS lo+104(FP), Z28
+	VBROADCASTSS hi+108(FP), Z29
 	MOVQ         (CX), BX
 	VMAXPS       Z0, Z28, Z0
 	VMINPS       Z0, Z29, Z0
@@ -7878,9 +8590,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX21x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·convRowsAVX21x16(SB), NOSPLIT, $0-104
+// func convRowsAVX21x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·convRowsAVX21x16(SB), NOSPLIT, $0-112
 	MOVQ    bias+24(FP), AX
 	VPXOR   Y0, Y0, Y0
 	VPXOR   Y1, Y1, Y1
@@ -7899,6 +8611,9 @@ biased:
 segment:
 	MOVQ x+0(FP), SI
 	MOVQ n+64(FP), DI
+	MOVQ next+72(FP), R8
+	MOVQ (CX)(R8*1), R8
+	ADDQ SI, R8
 	MOVQ (CX), BX
 
 step:
@@ -7907,8 +8622,10 @@ step:
 	VBROADCASTSS (SI)(BX*1), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         xstep+72(FP), SI
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R8)
+	ADDQ         $0x40, R8
+	ADDQ         xstep+80(FP), SI
+	ADDQ         bstep+88(FP), AX
 	DECQ         DI
 	JNZ          step
 	ADDQ         $0x08, CX
@@ -7926,8 +8643,8 @@ summed:
 	VADDPS 32(DX)(BX*1), Y1, Y1
 
 store:
-	VBROADCASTSS lo+96(FP), Y2
-	VBROADCASTSS hi+100(FP), Y3
+	VBROADCASTSS lo+104(FP), Y2
+	VBROADCASTSS hi+108(FP), Y3
 	MOVQ         (CX), BX
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
@@ -7989,9 +8706,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX22x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·convRowsAVX22x16(SB), NOSPLIT, $0-104
+// func convRowsAVX22x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·convRowsAVX22x16(SB), NOSPLIT, $0-112
 	MOVQ    bias+24(FP), AX
 	VPXOR   Y0, Y0, Y0
 	VPXOR   Y1, Y1, Y1
@@ -8001,17 +8718,28 @@ TEXT ·convRowsAVX22x16(SB), NOSPLIT, $0-104
 	VMOVUPS 32(AX), Y1
 
 biased:
-	VMOVAPS Y0, Y2
-	VMOVAPS Y1, Y3
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Y0, Y2
+	VMOVAPS    Y1, Y3
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), DI
 	MOVQ n+64(FP), R8
+	MOVQ next+72(FP), R9
+	MOVQ (CX)(R9*1), R9
+	ADDQ DI, R9
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 
@@ -8024,8 +8752,10 @@ step:
 	VBROADCASTSS (DI)(SI*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         xstep+72(FP), DI
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R9)
+	ADDQ         $0x40, R9
+	ADDQ         xstep+80(FP), DI
+	ADDQ         bstep+88(FP), AX
 	DECQ         R8
 	JNZ          step
 	ADDQ         $0x10, CX
@@ -8046,8 +8776,8 @@ summed:
 	VADDPS 32(DX)(BX*1), Y3, Y3
 
 store:
-	VBROADCASTSS lo+96(FP), Y4
-	VBROADCASTSS hi+100(FP), Y5
+	VBROADCASTSS lo+104(FP), Y4
+	VBROADCASTSS hi+108(FP), Y5
 	MOVQ         (CX), BX
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
@@ -8127,9 +8857,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX23x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·convRowsAVX23x16(SB), NOSPLIT, $0-104
+// func convRowsAVX23x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·convRowsAVX23x16(SB), NOSPLIT, $0-112
 	MOVQ    bias+24(FP), AX
 	VPXOR   Y0, Y0, Y0
 	VPXOR   Y1, Y1, Y1
@@ -8139,19 +8869,33 @@ TEXT ·convRowsAVX23x16(SB), NOSPLIT, $0-104
 	VMOVUPS 32(AX), Y1
 
 biased:
-	VMOVAPS Y0, Y2
-	VMOVAPS Y1, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y1, Y5
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Y0, Y2
+	VMOVAPS    Y1, Y3
+	VMOVAPS    Y0, Y4
+	VMOVAPS    Y1, Y5
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), R8
 	MOVQ n+64(FP), R9
+	MOVQ next+72(FP), R10
+	MOVQ (CX)(R10*1), R10
+	ADDQ R8, R10
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -8168,8 +8912,10 @@ step:
 	VBROADCASTSS (R8)(DI*1), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         xstep+72(FP), R8
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R10)
+	ADDQ         $0x40, R10
+	ADDQ         xstep+80(FP), R8
+	ADDQ         bstep+88(FP), AX
 	DECQ         R9
 	JNZ          step
 	ADDQ         $0x18, CX
@@ -8193,8 +8939,8 @@ summed:
 	VADDPS 32(DX)(BX*1), Y5, Y5
 
 store:
-	VBROADCASTSS lo+96(FP), Y6
-	VBROADCASTSS hi+100(FP), Y7
+	VBROADCASTSS lo+104(FP), Y6
+	VBROADCASTSS hi+108(FP), Y7
 	MOVQ         (CX), BX
 	VMAXPS       Y0, Y6, Y0
 	VMINPS       Y0, Y7, Y0
@@ -8292,9 +9038,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX24x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·convRowsAVX24x16(SB), NOSPLIT, $0-104
+// func convRowsAVX24x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·convRowsAVX24x16(SB), NOSPLIT, $0-112
 	MOVQ    bias+24(FP), AX
 	VPXOR   Y0, Y0, Y0
 	VPXOR   Y1, Y1, Y1
@@ -8304,21 +9050,38 @@ TEXT ·convRowsAVX24x16(SB), NOSPLIT, $0-104
 	VMOVUPS 32(AX), Y1
 
 biased:
-	VMOVAPS Y0, Y2
-	VMOVAPS Y1, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y1, Y5
-	VMOVAPS Y0, Y6
-	VMOVAPS Y1, Y7
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Y0, Y2
+	VMOVAPS    Y1, Y3
+	VMOVAPS    Y0, Y4
+	VMOVAPS    Y1, Y5
+	VMOVAPS    Y0, Y6
+	VMOVAPS    Y1, Y7
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), R9
 	MOVQ n+64(FP), R10
+	MOVQ next+72(FP), R11
+	MOVQ (CX)(R11*1), R11
+	ADDQ R9, R11
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -8339,8 +9102,10 @@ step:
 	VBROADCASTSS (R9)(R8*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         xstep+72(FP), R9
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R11)
+	ADDQ         $0x40, R11
+	ADDQ         xstep+80(FP), R9
+	ADDQ         bstep+88(FP), AX
 	DECQ         R10
 	JNZ          step
 	ADDQ         $0x20, CX
@@ -8367,8 +9132,8 @@ summed:
 	VADDPS 32(DX)(BX*1), Y7, Y7
 
 store:
-	VBROADCASTSS lo+96(FP), Y8
-	VBROADCASTSS hi+100(FP), Y9
+	VBROADCASTSS lo+104(FP), Y8
+	VBROADCASTSS hi+108(FP), Y9
 	MOVQ         (CX), BX
 	VMAXPS       Y0, Y8, Y0
 	VMINPS       Y0, Y9, Y0
@@ -8484,9 +9249,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX25x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·convRowsAVX25x16(SB), NOSPLIT, $0-104
+// func convRowsAVX25x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·convRowsAVX25x16(SB), NOSPLIT, $0-112
 	MOVQ    bias+24(FP), AX
 	VPXOR   Y0, Y0, Y0
 	VPXOR   Y1, Y1, Y1
@@ -8496,23 +9261,43 @@ TEXT ·convRowsAVX25x16(SB), NOSPLIT, $0-104
 	VMOVUPS 32(AX), Y1
 
 biased:
-	VMOVAPS Y0, Y2
-	VMOVAPS Y1, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y1, Y5
-	VMOVAPS Y0, Y6
-	VMOVAPS Y1, Y7
-	VMOVAPS Y0, Y8
-	VMOVAPS Y1, Y9
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Y0, Y2
+	VMOVAPS    Y1, Y3
+	VMOVAPS    Y0, Y4
+	VMOVAPS    Y1, Y5
+	VMOVAPS    Y0, Y6
+	VMOVAPS    Y1, Y7
+	VMOVAPS    Y0, Y8
+	VMOVAPS    Y1, Y9
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), R10
 	MOVQ n+64(FP), R11
+	MOVQ next+72(FP), R12
+	MOVQ (CX)(R12*1), R12
+	ADDQ R10, R12
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -8537,8 +9322,10 @@ step:
 	VBROADCASTSS (R10)(R9*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         xstep+72(FP), R10
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R12)
+	ADDQ         $0x40, R12
+	ADDQ         xstep+80(FP), R10
+	ADDQ         bstep+88(FP), AX
 	DECQ         R11
 	JNZ          step
 	ADDQ         $0x28, CX
@@ -8568,8 +9355,8 @@ summed:
 	VADDPS 32(DX)(BX*1), Y9, Y9
 
 store:
-	VBROADCASTSS lo+96(FP), Y10
-	VBROADCASTSS hi+100(FP), Y11
+	VBROADCASTSS lo+104(FP), Y10
+	VBROADCASTSS hi+108(FP), Y11
 	MOVQ         (CX), BX
 	VMAXPS       Y0, Y10, Y0
 	VMINPS       Y0, Y11, Y0
@@ -8703,9 +9490,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX26x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·convRowsAVX26x16(SB), NOSPLIT, $0-104
+// func convRowsAVX26x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·convRowsAVX26x16(SB), NOSPLIT, $0-112
 	MOVQ    bias+24(FP), AX
 	VPXOR   Y0, Y0, Y0
 	VPXOR   Y1, Y1, Y1
@@ -8715,25 +9502,48 @@ TEXT ·convRowsAVX26x16(SB), NOSPLIT, $0-104
 	VMOVUPS 32(AX), Y1
 
 biased:
-	VMOVAPS Y0, Y2
-	VMOVAPS Y1, Y3
-	VMOVAPS Y0, Y4
-	VMOVAPS Y1, Y5
-	VMOVAPS Y0, Y6
-	VMOVAPS Y1, Y7
-	VMOVAPS Y0, Y8
-	VMOVAPS Y1, Y9
-	VMOVAPS Y0, Y10
-	VMOVAPS Y1, Y11
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Y0, Y2
+	VMOVAPS    Y1, Y3
+	VMOVAPS    Y0, Y4
+	VMOVAPS    Y1, Y5
+	VMOVAPS    Y0, Y6
+	VMOVAPS    Y1, Y7
+	VMOVAPS    Y0, Y8
+	VMOVAPS    Y1, Y9
+	VMOVAPS    Y0, Y10
+	VMOVAPS    Y1, Y11
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       40(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), R11
 	MOVQ n+64(FP), R12
+	MOVQ next+72(FP), R13
+	MOVQ (CX)(R13*1), R13
+	ADDQ R11, R13
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -8762,8 +9572,10 @@ step:
 	VBROADCASTSS (R11)(R10*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         xstep+72(FP), R11
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R13)
+	ADDQ         $0x40, R13
+	ADDQ         xstep+80(FP), R11
+	ADDQ         bstep+88(FP), AX
 	DECQ         R12
 	JNZ          step
 	ADDQ         $0x30, CX
@@ -8796,8 +9608,8 @@ summed:
 	VADDPS 32(DX)(BX*1), Y11, Y11
 
 store:
-	VBROADCASTSS lo+96(FP), Y12
-	VBROADCASTSS hi+100(FP), Y13
+	VBROADCASTSS lo+104(FP), Y12
+	VBROADCASTSS hi+108(FP), Y13
 	MOVQ         (CX), BX
 	VMAXPS       Y0, Y12, Y0
 	VMINPS       Y0, Y13, Y0
@@ -8949,10 +9761,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX2Tail1x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·convRowsAVX2Tail1x16(SB), NOSPLIT, $0-104
-	MOVQ       cols+88(FP), AX
+// func convRowsAVX2Tail1x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·convRowsAVX2Tail1x16(SB), NOSPLIT, $0-112
+	MOVQ       cols+96(FP), AX
 	LEAQ       convMask<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y0
@@ -8975,6 +9787,9 @@ biased:
 segment:
 	MOVQ x+0(FP), SI
 	MOVQ n+64(FP), DI
+	MOVQ next+72(FP), R8
+	MOVQ (CX)(R8*1), R8
+	ADDQ SI, R8
 	MOVQ (CX), BX
 
 step:
@@ -8983,8 +9798,10 @@ step:
 	VBROADCASTSS (SI)(BX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         xstep+72(FP), SI
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R8)
+	ADDQ         $0x40, R8
+	ADDQ         xstep+80(FP), SI
+	ADDQ         bstep+88(FP), AX
 	DECQ         DI
 	JNZ          step
 	ADDQ         $0x08, CX
@@ -9004,8 +9821,8 @@ summed:
 	VADDPS     Y4, Y3, Y3
 
 store:
-	VBROADCASTSS lo+96(FP), Y4
-	VBROADCASTSS hi+100(FP), Y5
+	VBROADCASTSS lo+104(FP), Y4
+	VBROADCASTSS hi+108(FP), Y5
 	MOVQ         (CX), BX
 	VMAXPS       Y2, Y4, Y2
 	VMINPS       Y2, Y5, Y2
@@ -9074,10 +9891,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX2Tail2x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·convRowsAVX2Tail2x16(SB), NOSPLIT, $0-104
-	MOVQ       cols+88(FP), AX
+// func convRowsAVX2Tail2x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·convRowsAVX2Tail2x16(SB), NOSPLIT, $0-112
+	MOVQ       cols+96(FP), AX
 	LEAQ       convMask<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y0
@@ -9091,17 +9908,28 @@ TEXT ·convRowsAVX2Tail2x16(SB), NOSPLIT, $0-104
 	VMASKMOVPS 32(AX), Y1, Y3
 
 biased:
-	VMOVAPS Y2, Y4
-	VMOVAPS Y3, Y5
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Y2, Y4
+	VMOVAPS    Y3, Y5
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), DI
 	MOVQ n+64(FP), R8
+	MOVQ next+72(FP), R9
+	MOVQ (CX)(R9*1), R9
+	ADDQ DI, R9
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 
@@ -9114,8 +9942,10 @@ step:
 	VBROADCASTSS (DI)(SI*1), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	ADDQ         xstep+72(FP), DI
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R9)
+	ADDQ         $0x40, R9
+	ADDQ         xstep+80(FP), DI
+	ADDQ         bstep+88(FP), AX
 	DECQ         R8
 	JNZ          step
 	ADDQ         $0x10, CX
@@ -9140,8 +9970,8 @@ summed:
 	VADDPS     Y6, Y5, Y5
 
 store:
-	VBROADCASTSS lo+96(FP), Y6
-	VBROADCASTSS hi+100(FP), Y7
+	VBROADCASTSS lo+104(FP), Y6
+	VBROADCASTSS hi+108(FP), Y7
 	MOVQ         (CX), BX
 	VMAXPS       Y2, Y6, Y2
 	VMINPS       Y2, Y7, Y2
@@ -9230,10 +10060,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX2Tail3x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·convRowsAVX2Tail3x16(SB), NOSPLIT, $0-104
-	MOVQ       cols+88(FP), AX
+// func convRowsAVX2Tail3x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·convRowsAVX2Tail3x16(SB), NOSPLIT, $0-112
+	MOVQ       cols+96(FP), AX
 	LEAQ       convMask<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y0
@@ -9247,19 +10077,33 @@ TEXT ·convRowsAVX2Tail3x16(SB), NOSPLIT, $0-104
 	VMASKMOVPS 32(AX), Y1, Y3
 
 biased:
-	VMOVAPS Y2, Y4
-	VMOVAPS Y3, Y5
-	VMOVAPS Y2, Y6
-	VMOVAPS Y3, Y7
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Y2, Y4
+	VMOVAPS    Y3, Y5
+	VMOVAPS    Y2, Y6
+	VMOVAPS    Y3, Y7
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), R8
 	MOVQ n+64(FP), R9
+	MOVQ next+72(FP), R10
+	MOVQ (CX)(R10*1), R10
+	ADDQ R8, R10
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -9276,8 +10120,10 @@ step:
 	VBROADCASTSS (R8)(DI*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	ADDQ         xstep+72(FP), R8
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R10)
+	ADDQ         $0x40, R10
+	ADDQ         xstep+80(FP), R8
+	ADDQ         bstep+88(FP), AX
 	DECQ         R9
 	JNZ          step
 	ADDQ         $0x18, CX
@@ -9307,8 +10153,8 @@ summed:
 	VADDPS     Y8, Y7, Y7
 
 store:
-	VBROADCASTSS lo+96(FP), Y8
-	VBROADCASTSS hi+100(FP), Y9
+	VBROADCASTSS lo+104(FP), Y8
+	VBROADCASTSS hi+108(FP), Y9
 	MOVQ         (CX), BX
 	VMAXPS       Y2, Y8, Y2
 	VMINPS       Y2, Y9, Y2
@@ -9417,10 +10263,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX2Tail4x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·convRowsAVX2Tail4x16(SB), NOSPLIT, $0-104
-	MOVQ       cols+88(FP), AX
+// func convRowsAVX2Tail4x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·convRowsAVX2Tail4x16(SB), NOSPLIT, $0-112
+	MOVQ       cols+96(FP), AX
 	LEAQ       convMask<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y0
@@ -9434,21 +10280,38 @@ TEXT ·convRowsAVX2Tail4x16(SB), NOSPLIT, $0-104
 	VMASKMOVPS 32(AX), Y1, Y3
 
 biased:
-	VMOVAPS Y2, Y4
-	VMOVAPS Y3, Y5
-	VMOVAPS Y2, Y6
-	VMOVAPS Y3, Y7
-	VMOVAPS Y2, Y8
-	VMOVAPS Y3, Y9
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Y2, Y4
+	VMOVAPS    Y3, Y5
+	VMOVAPS    Y2, Y6
+	VMOVAPS    Y3, Y7
+	VMOVAPS    Y2, Y8
+	VMOVAPS    Y3, Y9
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), R9
 	MOVQ n+64(FP), R10
+	MOVQ next+72(FP), R11
+	MOVQ (CX)(R11*1), R11
+	ADDQ R9, R11
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -9469,8 +10332,10 @@ step:
 	VBROADCASTSS (R9)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         xstep+72(FP), R9
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R11)
+	ADDQ         $0x40, R11
+	ADDQ         xstep+80(FP), R9
+	ADDQ         bstep+88(FP), AX
 	DECQ         R10
 	JNZ          step
 	ADDQ         $0x20, CX
@@ -9505,8 +10370,8 @@ summed:
 	VADDPS     Y10, Y9, Y9
 
 store:
-	VBROADCASTSS lo+96(FP), Y10
-	VBROADCASTSS hi+100(FP), Y11
+	VBROADCASTSS lo+104(FP), Y10
+	VBROADCASTSS hi+108(FP), Y11
 	MOVQ         (CX), BX
 	VMAXPS       Y2, Y10, Y2
 	VMINPS       Y2, Y11, Y2
@@ -9635,10 +10500,10 @@ store:
 	VZEROUPPER
 	RET
 
-// func convRowsAVX2Tail5x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·convRowsAVX2Tail5x16(SB), NOSPLIT, $0-104
-	MOVQ       cols+88(FP), AX
+// func convRowsAVX2Tail5x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·convRowsAVX2Tail5x16(SB), NOSPLIT, $0-112
+	MOVQ       cols+96(FP), AX
 	LEAQ       convMask<>+0(SB), CX
 	NEGQ       AX
 	VMOVUPS    64(CX)(AX*4), Y0
@@ -9652,23 +10517,43 @@ TEXT ·convRowsAVX2Tail5x16(SB), NOSPLIT, $0-104
 	VMASKMOVPS 32(AX), Y1, Y3
 
 biased:
-	VMOVAPS Y2, Y4
-	VMOVAPS Y3, Y5
-	VMOVAPS Y2, Y6
-	VMOVAPS Y3, Y7
-	VMOVAPS Y2, Y8
-	VMOVAPS Y3, Y9
-	VMOVAPS Y2, Y10
-	VMOVAPS Y3, Y11
-	MOVQ    b+8(FP), AX
-	MOVQ    off+40(FP), CX
-	MOVQ    segs+56(FP), DX
-	TESTQ   DX, DX
-	JZ      summed
+	VMOVAPS    Y2, Y4
+	VMOVAPS    Y3, Y5
+	VMOVAPS    Y2, Y6
+	VMOVAPS    Y3, Y7
+	VMOVAPS    Y2, Y8
+	VMOVAPS    Y3, Y9
+	VMOVAPS    Y2, Y10
+	VMOVAPS    Y3, Y11
+	MOVQ       y+16(FP), AX
+	MOVQ       out+48(FP), CX
+	MOVQ       (CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       8(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       16(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       24(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       32(CX), DX
+	PREFETCHT0 (AX)(DX*1)
+	PREFETCHT0 64(AX)(DX*1)
+	MOVQ       b+8(FP), AX
+	MOVQ       off+40(FP), CX
+	MOVQ       segs+56(FP), DX
+	TESTQ      DX, DX
+	JZ         summed
 
 segment:
 	MOVQ x+0(FP), R10
 	MOVQ n+64(FP), R11
+	MOVQ next+72(FP), R12
+	MOVQ (CX)(R12*1), R12
+	ADDQ R10, R12
 	MOVQ (CX), BX
 	MOVQ 8(CX), SI
 	MOVQ 16(CX), DI
@@ -9693,8 +10578,10 @@ step:
 	VBROADCASTSS (R10)(R9*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         xstep+72(FP), R10
-	ADDQ         bstep+80(FP), AX
+	PREFETCHT0   (R12)
+	ADDQ         $0x40, R12
+	ADDQ         xstep+80(FP), R10
+	ADDQ         bstep+88(FP), AX
 	DECQ         R11
 	JNZ          step
 	ADDQ         $0x28, CX
@@ -9734,8 +10621,8 @@ summed:
 	VADDPS     Y12, Y11, Y11
 
 store:
-	VBROADCASTSS lo+96(FP), Y12
-	VBROADCASTSS hi+100(FP), Y13
+	VBROADCASTSS lo+104(FP), Y12
+	VBROADCASTSS hi+108(FP), Y13
 	MOVQ         (CX), BX
 	VMAXPS       Y2, Y12, Y2
 	VMINPS       Y2, Y13, Y2

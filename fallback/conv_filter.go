@@ -308,7 +308,7 @@ func (e *convFilter) sumRows(r, worker int) {
 					old = &dw[k]
 				}
 				e.tiles.kernels(cols).rows[r1-r0](&e.x[0], &e.dy[m*g.k+k], &dw[k], nil, old, &s.off[0], &s.out[0],
-					segs, g.out[2], 4*g.stride[2]*g.c, 4*g.k, cols, finish.lo, finish.hi)
+					segs, g.out[2], 0, 4*g.stride[2]*g.c, 4*g.k, cols, finish.lo, finish.hi)
 			}
 		}
 	}

@@ -194,7 +194,7 @@ func (e *convGather) compute(i, worker int) {
 		for j := range tiles {
 			r0, r1 := tileRows(a.row1-a.row0, tiles, j)
 			run[r1-r0](floatAt(&e.x[0], 4*a.group*e.depth), b, &e.y[col], bias, residual, &t.off[r0*max(p.segs, 1)], &t.out[r0],
-				p.segs, p.n, 4, 4*width, cols, e.finish.lo, e.finish.hi)
+				p.segs, p.n, 8*p.segs*(r1-r0), 4, 4*width, cols, e.finish.lo, e.finish.hi)
 		}
 		if e.finish.function != nil {
 			for _, o := range t.out[:a.row1-a.row0] {

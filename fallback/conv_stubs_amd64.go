@@ -9,10 +9,10 @@ package fallback
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX5121x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX5121x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX5121x16 is convOuterGeneric for tiles of 1 rows and at most 16 columns:
 //
@@ -29,10 +29,10 @@ func convOuterAVX5121x16(a *float32, b *float32, y *float32, seg *int, segs int,
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX5121x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX5121x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX5121x32 is convOuterGeneric for tiles of 1 rows and at most 32 columns:
 //
@@ -49,10 +49,10 @@ func convOuterAVX5121x32(a *float32, b *float32, y *float32, seg *int, segs int,
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX5122x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX5122x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX5122x16 is convOuterGeneric for tiles of 2 rows and at most 16 columns:
 //
@@ -69,10 +69,10 @@ func convOuterAVX5122x16(a *float32, b *float32, y *float32, seg *int, segs int,
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX5122x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX5122x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX5122x32 is convOuterGeneric for tiles of 2 rows and at most 32 columns:
 //
@@ -89,10 +89,10 @@ func convOuterAVX5122x32(a *float32, b *float32, y *float32, seg *int, segs int,
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX5123x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX5123x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX5123x16 is convOuterGeneric for tiles of 3 rows and at most 16 columns:
 //
@@ -109,10 +109,10 @@ func convOuterAVX5123x16(a *float32, b *float32, y *float32, seg *int, segs int,
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX5123x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX5123x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX5123x32 is convOuterGeneric for tiles of 3 rows and at most 32 columns:
 //
@@ -129,10 +129,10 @@ func convOuterAVX5123x32(a *float32, b *float32, y *float32, seg *int, segs int,
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX5124x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX5124x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX5124x16 is convOuterGeneric for tiles of 4 rows and at most 16 columns:
 //
@@ -149,10 +149,10 @@ func convOuterAVX5124x16(a *float32, b *float32, y *float32, seg *int, segs int,
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX5124x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX5124x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX5124x32 is convOuterGeneric for tiles of 4 rows and at most 32 columns:
 //
@@ -169,10 +169,10 @@ func convOuterAVX5124x32(a *float32, b *float32, y *float32, seg *int, segs int,
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX5125x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX5125x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX5125x16 is convOuterGeneric for tiles of 5 rows and at most 16 columns:
 //
@@ -189,10 +189,10 @@ func convOuterAVX5125x16(a *float32, b *float32, y *float32, seg *int, segs int,
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX5125x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX5125x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX5125x32 is convOuterGeneric for tiles of 5 rows and at most 32 columns:
 //
@@ -209,10 +209,10 @@ func convOuterAVX5125x32(a *float32, b *float32, y *float32, seg *int, segs int,
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX5126x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX5126x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX5126x16 is convOuterGeneric for tiles of 6 rows and at most 16 columns:
 //
@@ -229,10 +229,10 @@ func convOuterAVX5126x16(a *float32, b *float32, y *float32, seg *int, segs int,
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX5126x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX5126x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX5126x32 is convOuterGeneric for tiles of 6 rows and at most 32 columns:
 //
@@ -249,10 +249,10 @@ func convOuterAVX5126x32(a *float32, b *float32, y *float32, seg *int, segs int,
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX5127x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX5127x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX5127x16 is convOuterGeneric for tiles of 7 rows and at most 16 columns:
 //
@@ -269,10 +269,10 @@ func convOuterAVX5127x16(a *float32, b *float32, y *float32, seg *int, segs int,
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX5127x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX5127x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX5127x32 is convOuterGeneric for tiles of 7 rows and at most 32 columns:
 //
@@ -289,10 +289,10 @@ func convOuterAVX5127x32(a *float32, b *float32, y *float32, seg *int, segs int,
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX5128x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX5128x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX5128x16 is convOuterGeneric for tiles of 8 rows and at most 16 columns:
 //
@@ -309,10 +309,10 @@ func convOuterAVX5128x16(a *float32, b *float32, y *float32, seg *int, segs int,
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX5128x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX5128x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX5128x32 is convOuterGeneric for tiles of 8 rows and at most 32 columns:
 //
@@ -329,10 +329,10 @@ func convOuterAVX5128x32(a *float32, b *float32, y *float32, seg *int, segs int,
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX5129x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX5129x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX5129x16 is convOuterGeneric for tiles of 9 rows and at most 16 columns:
 //
@@ -349,10 +349,10 @@ func convOuterAVX5129x16(a *float32, b *float32, y *float32, seg *int, segs int,
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX5129x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX5129x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX5129x32 is convOuterGeneric for tiles of 9 rows and at most 32 columns:
 //
@@ -369,10 +369,10 @@ func convOuterAVX5129x32(a *float32, b *float32, y *float32, seg *int, segs int,
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX51210x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX51210x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX51210x16 is convOuterGeneric for tiles of 10 rows and at most 16 columns:
 //
@@ -389,10 +389,10 @@ func convOuterAVX51210x16(a *float32, b *float32, y *float32, seg *int, segs int
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX51210x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX51210x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX51210x32 is convOuterGeneric for tiles of 10 rows and at most 32 columns:
 //
@@ -409,10 +409,10 @@ func convOuterAVX51210x32(a *float32, b *float32, y *float32, seg *int, segs int
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX51211x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX51211x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX51211x16 is convOuterGeneric for tiles of 11 rows and at most 16 columns:
 //
@@ -429,10 +429,10 @@ func convOuterAVX51211x16(a *float32, b *float32, y *float32, seg *int, segs int
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX51211x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX51211x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX51211x32 is convOuterGeneric for tiles of 11 rows and at most 32 columns:
 //
@@ -449,10 +449,10 @@ func convOuterAVX51211x32(a *float32, b *float32, y *float32, seg *int, segs int
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX51212x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX51212x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX51212x16 is convOuterGeneric for tiles of 12 rows and at most 16 columns:
 //
@@ -469,10 +469,10 @@ func convOuterAVX51212x16(a *float32, b *float32, y *float32, seg *int, segs int
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX51212x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX51212x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX51212x32 is convOuterGeneric for tiles of 12 rows and at most 32 columns:
 //
@@ -489,10 +489,10 @@ func convOuterAVX51212x32(a *float32, b *float32, y *float32, seg *int, segs int
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX51213x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX51213x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX51213x16 is convOuterGeneric for tiles of 13 rows and at most 16 columns:
 //
@@ -509,10 +509,10 @@ func convOuterAVX51213x16(a *float32, b *float32, y *float32, seg *int, segs int
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX51213x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX51213x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX51213x32 is convOuterGeneric for tiles of 13 rows and at most 32 columns:
 //
@@ -529,10 +529,10 @@ func convOuterAVX51213x32(a *float32, b *float32, y *float32, seg *int, segs int
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX51214x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX51214x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX51214x16 is convOuterGeneric for tiles of 14 rows and at most 16 columns:
 //
@@ -549,10 +549,10 @@ func convOuterAVX51214x16(a *float32, b *float32, y *float32, seg *int, segs int
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX51214x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX51214x32(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX51214x32 is convOuterGeneric for tiles of 14 rows and at most 32 columns:
 //
@@ -569,10 +569,10 @@ func convOuterAVX51214x32(a *float32, b *float32, y *float32, seg *int, segs int
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX21x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX21x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX21x16 is convOuterGeneric for tiles of 1 rows and at most 16 columns:
 //
@@ -589,10 +589,10 @@ func convOuterAVX21x16(a *float32, b *float32, y *float32, seg *int, segs int, a
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX22x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX22x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX22x16 is convOuterGeneric for tiles of 2 rows and at most 16 columns:
 //
@@ -609,10 +609,10 @@ func convOuterAVX22x16(a *float32, b *float32, y *float32, seg *int, segs int, a
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX23x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX23x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX23x16 is convOuterGeneric for tiles of 3 rows and at most 16 columns:
 //
@@ -629,10 +629,10 @@ func convOuterAVX23x16(a *float32, b *float32, y *float32, seg *int, segs int, a
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX24x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX24x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX24x16 is convOuterGeneric for tiles of 4 rows and at most 16 columns:
 //
@@ -649,10 +649,10 @@ func convOuterAVX24x16(a *float32, b *float32, y *float32, seg *int, segs int, a
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX25x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX25x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX25x16 is convOuterGeneric for tiles of 5 rows and at most 16 columns:
 //
@@ -669,10 +669,10 @@ func convOuterAVX25x16(a *float32, b *float32, y *float32, seg *int, segs int, a
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX26x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX26x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX26x16 is convOuterGeneric for tiles of 6 rows and at most 16 columns:
 //
@@ -689,10 +689,10 @@ func convOuterAVX26x16(a *float32, b *float32, y *float32, seg *int, segs int, a
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX2Tail1x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX2Tail1x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX2Tail1x16 is convOuterGeneric for tiles of 1 rows and at most 16 columns:
 //
@@ -709,10 +709,10 @@ func convOuterAVX2Tail1x16(a *float32, b *float32, y *float32, seg *int, segs in
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX2Tail2x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX2Tail2x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX2Tail2x16 is convOuterGeneric for tiles of 2 rows and at most 16 columns:
 //
@@ -729,10 +729,10 @@ func convOuterAVX2Tail2x16(a *float32, b *float32, y *float32, seg *int, segs in
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX2Tail3x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX2Tail3x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX2Tail3x16 is convOuterGeneric for tiles of 3 rows and at most 16 columns:
 //
@@ -749,10 +749,10 @@ func convOuterAVX2Tail3x16(a *float32, b *float32, y *float32, seg *int, segs in
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX2Tail4x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX2Tail4x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX2Tail4x16 is convOuterGeneric for tiles of 4 rows and at most 16 columns:
 //
@@ -769,10 +769,10 @@ func convOuterAVX2Tail4x16(a *float32, b *float32, y *float32, seg *int, segs in
 //	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]
 //	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols
 //
-// Offsets and steps are in bytes; bias and residual may be nil.
+// Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.
 //
 //go:noescape
-func convRowsAVX2Tail5x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, xstep int, bstep int, cols int, lo float32, hi float32)
+func convRowsAVX2Tail5x16(x *float32, b *float32, y *float32, bias *float32, residual *float32, off *int, out *int, segs int, n int, next int, xstep int, bstep int, cols int, lo float32, hi float32)
 
 // convOuterAVX2Tail5x16 is convOuterGeneric for tiles of 5 rows and at most 16 columns:
 //

@@ -3,8 +3,8 @@ package fallback
 import "unsafe"
 
 // rowsKernel computes one tile of the result of a convolution: some rows (pixels) by at most one panel of columns (filters).
-// See convRowsGeneric for its meaning.
-type rowsKernel func(x, b, y, bias, residual *float32, off, out *int, segs, n, xstep, bstep, cols int, lo, hi float32)
+// See convRowsGeneric for its meaning; next is the distance in bytes from a tile's offsets to the next one's, whose rows are fetched ahead.
+type rowsKernel func(x, b, y, bias, residual *float32, off, out *int, segs, n, next, xstep, bstep, cols int, lo, hi float32)
 
 // outerKernel computes one tile of a sum of outer products. See convOuterGeneric for its meaning.
 type outerKernel func(a, b, y *float32, seg *int, segs, astep, bstep, ystep, cols, add int)
@@ -48,7 +48,7 @@ var portableTiles = func() *convTiles {
 	const rows = 4
 	k := tileKernels{make([]rowsKernel, rows+1), make([]outerKernel, rows+1)}
 	for mr := 1; mr <= rows; mr++ {
-		k.rows[mr] = func(x, b, y, bias, residual *float32, off, out *int, segs, n, xstep, bstep, cols int, lo, hi float32) {
+		k.rows[mr] = func(x, b, y, bias, residual *float32, off, out *int, segs, n, next, xstep, bstep, cols int, lo, hi float32) {
 			convRowsGeneric(mr, x, b, y, bias, residual, off, out, segs, n, xstep, bstep, cols, lo, hi)
 		}
 		k.outer[mr] = func(a, b, y *float32, seg *int, segs, astep, bstep, ystep, cols, add int) {

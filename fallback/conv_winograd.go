@@ -173,7 +173,7 @@ func (d *Device) winogradConv(g convDims, e kernels.Epilogue, backward bool) *co
 		x.block = (total + n - 1) / n
 	}
 	x.v, x.m = newPlanes(x.block, x.depth, x.phased), newPlanes(x.block, x.cols, x.phased)
-	for i := range x.block {
+	for i := range x.block + x.mr { // a tile's kernel also looks at the next tile's offsets
 		x.off, x.out = append(x.off, 4*i*x.v.row), append(x.out, 4*i*x.m.row)
 	}
 	x.scratch = make([]winogradScratch, d.pool.threads)
@@ -312,7 +312,7 @@ func (e *convWinograd) multiply(work []float32, plane, n int) {
 		run := e.tiles.kernels(cols).rows
 		for j := range tiles {
 			r0, r1 := tileRows(n, tiles, j)
-			run[r1-r0](v, &u[panel*e.depth*width], &m[panel*width], nil, nil, &e.off[r0], &e.out[r0], 1, e.depth, 4, 4*width, cols, lo, hi)
+			run[r1-r0](v, &u[panel*e.depth*width], &m[panel*width], nil, nil, &e.off[r0], &e.out[r0], 1, e.depth, 8*(r1-r0), 4, 4*width, cols, lo, hi)
 		}
 	}
 }

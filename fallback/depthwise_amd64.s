@@ -41,347 +41,354 @@ GLOBL depthwiseMask<>(SB), RODATA|NOPTR, $128
 // func depthwiseLineAVX2(x *float32, w *float32, y *float32, bias *float32, residual *float32, taps *int, ntaps int, n int, xstep int, ystep int, channels int, lo float32, hi float32)
 // Requires: AVX, CMOV, FMA3
 TEXT ·depthwiseLineAVX2(SB), NOSPLIT, $0-96
-	XORQ AX, AX
-	MOVQ channels+80(FP), CX
+	MOVQ x+0(FP), AX
+	MOVQ y+16(FP), CX
+	MOVQ n+56(FP), DX
 
-wide:
-	CMPQ CX, $0x10
-	JL   narrow
-	MOVQ x+0(FP), DX
-	ADDQ AX, DX
-	MOVQ w+8(FP), BX
-	ADDQ AX, BX
-	MOVQ y+16(FP), SI
-	ADDQ AX, SI
-	MOVQ n+56(FP), DI
+loop4:
+	CMPQ DX, $0x04
+	JL   end4
+	MOVQ AX, BX
+	MOVQ CX, SI
+	XORQ R8, R8
+	MOVQ w+8(FP), DI
+	MOVQ channels+80(FP), R9
 
-wideLoop4:
-	CMPQ    DI, $0x04
-	JL      wideEnd4
-	MOVQ    bias+24(FP), R8
-	VMOVUPS (R8)(AX*1), Y0
+wide4:
+	CMPQ    R9, $0x10
+	JL      narrow4
+	MOVQ    bias+24(FP), R10
+	VMOVUPS (R10)(R8*1), Y0
 	VMOVAPS Y0, Y2
 	VMOVAPS Y0, Y4
 	VMOVAPS Y0, Y6
-	VMOVUPS 32(R8)(AX*1), Y1
+	VMOVUPS 32(R10)(R8*1), Y1
 	VMOVAPS Y1, Y3
 	VMOVAPS Y1, Y5
 	VMOVAPS Y1, Y7
-	MOVQ    taps+40(FP), R8
-	MOVQ    ntaps+48(FP), R9
-	MOVQ    xstep+64(FP), R10
-	LEAQ    (R10)(R10*2), R11
-	TESTQ   R9, R9
+	MOVQ    taps+40(FP), R10
+	MOVQ    ntaps+48(FP), R11
+	MOVQ    xstep+64(FP), R12
+	LEAQ    (R12)(R12*2), R13
+	TESTQ   R11, R11
 	JZ      wide4Summed
 
 wide4Tap:
-	MOVQ        (R8), R12
-	MOVQ        8(R8), R13
-	ADDQ        DX, R12
-	VMOVUPS     (BX)(R13*1), Y8
-	VFMADD231PS (R12), Y8, Y0
-	VFMADD231PS (R12)(R10*1), Y8, Y2
-	VFMADD231PS (R12)(R10*2), Y8, Y4
-	VFMADD231PS (R12)(R11*1), Y8, Y6
-	VMOVUPS     32(BX)(R13*1), Y8
-	VFMADD231PS 32(R12), Y8, Y1
-	VFMADD231PS 32(R12)(R10*1), Y8, Y3
-	VFMADD231PS 32(R12)(R10*2), Y8, Y5
-	VFMADD231PS 32(R12)(R11*1), Y8, Y7
-	ADDQ        $0x10, R8
-	DECQ        R9
+	MOVQ        (R10), R14
+	MOVQ        8(R10), R15
+	ADDQ        BX, R14
+	VMOVUPS     (DI)(R15*1), Y8
+	VFMADD231PS (R14), Y8, Y0
+	VFMADD231PS (R14)(R12*1), Y8, Y2
+	VFMADD231PS (R14)(R12*2), Y8, Y4
+	VFMADD231PS (R14)(R13*1), Y8, Y6
+	VMOVUPS     32(DI)(R15*1), Y8
+	VFMADD231PS 32(R14), Y8, Y1
+	VFMADD231PS 32(R14)(R12*1), Y8, Y3
+	VFMADD231PS 32(R14)(R12*2), Y8, Y5
+	VFMADD231PS 32(R14)(R13*1), Y8, Y7
+	ADDQ        $0x10, R10
+	DECQ        R11
 	JNZ         wide4Tap
 
 wide4Summed:
-	MOVQ    ystep+72(FP), R8
-	MOVQ    residual+32(FP), R10
-	TESTQ   R10, R10
+	MOVQ    ystep+72(FP), R10
+	MOVQ    residual+32(FP), R12
+	TESTQ   R12, R12
 	JZ      wide4Store
-	MOVQ    SI, R9
-	SUBQ    y+16(FP), R9
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y8
+	MOVQ    SI, R11
+	SUBQ    y+16(FP), R11
+	ADDQ    R12, R11
+	VMOVUPS (R11), Y8
 	VADDPS  Y8, Y0, Y0
-	VMOVUPS 32(R9), Y8
+	VMOVUPS 32(R11), Y8
 	VADDPS  Y8, Y1, Y1
-	ADDQ    R8, R9
-	VMOVUPS (R9), Y8
+	ADDQ    R10, R11
+	VMOVUPS (R11), Y8
 	VADDPS  Y8, Y2, Y2
-	VMOVUPS 32(R9), Y8
+	VMOVUPS 32(R11), Y8
 	VADDPS  Y8, Y3, Y3
-	ADDQ    R8, R9
-	VMOVUPS (R9), Y8
+	ADDQ    R10, R11
+	VMOVUPS (R11), Y8
 	VADDPS  Y8, Y4, Y4
-	VMOVUPS 32(R9), Y8
+	VMOVUPS 32(R11), Y8
 	VADDPS  Y8, Y5, Y5
-	ADDQ    R8, R9
-	VMOVUPS (R9), Y8
+	ADDQ    R10, R11
+	VMOVUPS (R11), Y8
 	VADDPS  Y8, Y6, Y6
-	VMOVUPS 32(R9), Y8
+	VMOVUPS 32(R11), Y8
 	VADDPS  Y8, Y7, Y7
-	ADDQ    R8, R9
+	ADDQ    R10, R11
 
 wide4Store:
 	VBROADCASTSS lo+88(FP), Y8
 	VBROADCASTSS hi+92(FP), Y9
-	MOVQ         SI, R9
+	MOVQ         SI, R11
 	VMAXPS       Y0, Y8, Y0
 	VMINPS       Y0, Y9, Y0
-	VMOVUPS      Y0, (R9)
+	VMOVUPS      Y0, (R11)
 	VMAXPS       Y1, Y8, Y1
 	VMINPS       Y1, Y9, Y1
-	VMOVUPS      Y1, 32(R9)
-	ADDQ         R8, R9
+	VMOVUPS      Y1, 32(R11)
+	ADDQ         R10, R11
 	VMAXPS       Y2, Y8, Y2
 	VMINPS       Y2, Y9, Y2
-	VMOVUPS      Y2, (R9)
+	VMOVUPS      Y2, (R11)
 	VMAXPS       Y3, Y8, Y3
 	VMINPS       Y3, Y9, Y3
-	VMOVUPS      Y3, 32(R9)
-	ADDQ         R8, R9
+	VMOVUPS      Y3, 32(R11)
+	ADDQ         R10, R11
 	VMAXPS       Y4, Y8, Y4
 	VMINPS       Y4, Y9, Y4
-	VMOVUPS      Y4, (R9)
+	VMOVUPS      Y4, (R11)
 	VMAXPS       Y5, Y8, Y5
 	VMINPS       Y5, Y9, Y5
-	VMOVUPS      Y5, 32(R9)
-	ADDQ         R8, R9
+	VMOVUPS      Y5, 32(R11)
+	ADDQ         R10, R11
 	VMAXPS       Y6, Y8, Y6
 	VMINPS       Y6, Y9, Y6
-	VMOVUPS      Y6, (R9)
+	VMOVUPS      Y6, (R11)
 	VMAXPS       Y7, Y8, Y7
 	VMINPS       Y7, Y9, Y7
-	VMOVUPS      Y7, 32(R9)
-	ADDQ         R8, R9
-	MOVQ         xstep+64(FP), R8
-	MOVQ         ystep+72(FP), R9
-	SHLQ         $0x02, R8
-	SHLQ         $0x02, R9
-	ADDQ         R8, DX
-	ADDQ         R9, SI
-	SUBQ         $0x04, DI
-	JMP          wideLoop4
+	VMOVUPS      Y7, 32(R11)
+	ADDQ         R10, R11
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, R8
+	SUBQ         $0x10, R9
+	JMP          wide4
 
-wideEnd4:
-wideLoop1:
-	CMPQ    DI, $0x01
-	JL      wideEnd1
-	MOVQ    bias+24(FP), R8
-	VMOVUPS (R8)(AX*1), Y0
-	VMOVUPS 32(R8)(AX*1), Y1
-	MOVQ    taps+40(FP), R8
-	MOVQ    ntaps+48(FP), R9
-	MOVQ    xstep+64(FP), R10
-	LEAQ    (R10)(R10*2), R10
-	TESTQ   R9, R9
-	JZ      wide1Summed
-
-wide1Tap:
-	MOVQ        (R8), R10
-	MOVQ        8(R8), R11
-	ADDQ        DX, R10
-	VMOVUPS     (BX)(R11*1), Y2
-	VFMADD231PS (R10), Y2, Y0
-	VMOVUPS     32(BX)(R11*1), Y2
-	VFMADD231PS 32(R10), Y2, Y1
-	ADDQ        $0x10, R8
-	DECQ        R9
-	JNZ         wide1Tap
-
-wide1Summed:
-	MOVQ    ystep+72(FP), R8
-	MOVQ    residual+32(FP), R10
-	TESTQ   R10, R10
-	JZ      wide1Store
-	MOVQ    SI, R9
-	SUBQ    y+16(FP), R9
-	ADDQ    R10, R9
-	VMOVUPS (R9), Y2
-	VADDPS  Y2, Y0, Y0
-	VMOVUPS 32(R9), Y2
-	VADDPS  Y2, Y1, Y1
-	ADDQ    R8, R9
-
-wide1Store:
-	VBROADCASTSS lo+88(FP), Y2
-	VBROADCASTSS hi+92(FP), Y3
-	MOVQ         SI, R9
-	VMAXPS       Y0, Y2, Y0
-	VMINPS       Y0, Y3, Y0
-	VMOVUPS      Y0, (R9)
-	VMAXPS       Y1, Y2, Y1
-	VMINPS       Y1, Y3, Y1
-	VMOVUPS      Y1, 32(R9)
-	ADDQ         R8, R9
-	MOVQ         xstep+64(FP), R8
-	MOVQ         ystep+72(FP), R9
-	ADDQ         R8, DX
-	ADDQ         R9, SI
-	SUBQ         $0x01, DI
-	JMP          wideLoop1
-
-wideEnd1:
-	ADDQ $0x40, AX
-	SUBQ $0x10, CX
-	JMP  wide
-
-narrow:
-	CMPQ    CX, $0x00
-	JLE     done
-	MOVQ    $0x00000008, BX
-	MOVQ    CX, DX
-	CMPQ    DX, BX
-	CMOVQGT BX, DX
-	NEGQ    DX
-	LEAQ    depthwiseMask<>+0(SB), BX
-	VMOVUPS 64(BX)(DX*4), Y0
-	MOVQ    x+0(FP), DX
-	ADDQ    AX, DX
-	MOVQ    w+8(FP), BX
-	ADDQ    AX, BX
-	MOVQ    y+16(FP), SI
-	ADDQ    AX, SI
-	MOVQ    n+56(FP), DI
-
-narrowLoop4:
-	CMPQ       DI, $0x04
-	JL         narrowEnd4
-	MOVQ       bias+24(FP), R8
-	VMASKMOVPS (R8)(AX*1), Y0, Y1
+narrow4:
+	CMPQ       R9, $0x00
+	JLE        done4
+	MOVQ       $0x00000008, R11
+	MOVQ       R9, R10
+	CMPQ       R10, R11
+	CMOVQGT    R11, R10
+	NEGQ       R10
+	LEAQ       depthwiseMask<>+0(SB), R11
+	VMOVUPS    64(R11)(R10*4), Y0
+	MOVQ       bias+24(FP), R10
+	VMASKMOVPS (R10)(R8*1), Y0, Y1
 	VMOVAPS    Y1, Y2
 	VMOVAPS    Y1, Y3
 	VMOVAPS    Y1, Y4
-	MOVQ       taps+40(FP), R8
-	MOVQ       ntaps+48(FP), R9
-	MOVQ       xstep+64(FP), R10
-	LEAQ       (R10)(R10*2), R11
-	TESTQ      R9, R9
+	MOVQ       taps+40(FP), R10
+	MOVQ       ntaps+48(FP), R11
+	MOVQ       xstep+64(FP), R12
+	LEAQ       (R12)(R12*2), R13
+	TESTQ      R11, R11
 	JZ         narrow4Summed
 
 narrow4Tap:
-	MOVQ        (R8), R12
-	MOVQ        8(R8), R13
-	ADDQ        DX, R12
-	VMASKMOVPS  (BX)(R13*1), Y0, Y5
-	VMASKMOVPS  (R12), Y0, Y6
+	MOVQ        (R10), R14
+	MOVQ        8(R10), R15
+	ADDQ        BX, R14
+	VMASKMOVPS  (DI)(R15*1), Y0, Y5
+	VMASKMOVPS  (R14), Y0, Y6
 	VFMADD231PS Y6, Y5, Y1
-	VMASKMOVPS  (R12)(R10*1), Y0, Y6
+	VMASKMOVPS  (R14)(R12*1), Y0, Y6
 	VFMADD231PS Y6, Y5, Y2
-	VMASKMOVPS  (R12)(R10*2), Y0, Y6
+	VMASKMOVPS  (R14)(R12*2), Y0, Y6
 	VFMADD231PS Y6, Y5, Y3
-	VMASKMOVPS  (R12)(R11*1), Y0, Y6
+	VMASKMOVPS  (R14)(R13*1), Y0, Y6
 	VFMADD231PS Y6, Y5, Y4
-	ADDQ        $0x10, R8
-	DECQ        R9
+	ADDQ        $0x10, R10
+	DECQ        R11
 	JNZ         narrow4Tap
 
 narrow4Summed:
-	MOVQ       ystep+72(FP), R8
-	MOVQ       residual+32(FP), R10
-	TESTQ      R10, R10
+	MOVQ       ystep+72(FP), R10
+	MOVQ       residual+32(FP), R12
+	TESTQ      R12, R12
 	JZ         narrow4Store
-	MOVQ       SI, R9
-	SUBQ       y+16(FP), R9
-	ADDQ       R10, R9
-	VMASKMOVPS (R9), Y0, Y5
+	MOVQ       SI, R11
+	SUBQ       y+16(FP), R11
+	ADDQ       R12, R11
+	VMASKMOVPS (R11), Y0, Y5
 	VADDPS     Y5, Y1, Y1
-	ADDQ       R8, R9
-	VMASKMOVPS (R9), Y0, Y5
+	ADDQ       R10, R11
+	VMASKMOVPS (R11), Y0, Y5
 	VADDPS     Y5, Y2, Y2
-	ADDQ       R8, R9
-	VMASKMOVPS (R9), Y0, Y5
+	ADDQ       R10, R11
+	VMASKMOVPS (R11), Y0, Y5
 	VADDPS     Y5, Y3, Y3
-	ADDQ       R8, R9
-	VMASKMOVPS (R9), Y0, Y5
+	ADDQ       R10, R11
+	VMASKMOVPS (R11), Y0, Y5
 	VADDPS     Y5, Y4, Y4
-	ADDQ       R8, R9
+	ADDQ       R10, R11
 
 narrow4Store:
 	VBROADCASTSS lo+88(FP), Y5
 	VBROADCASTSS hi+92(FP), Y6
-	MOVQ         SI, R9
+	MOVQ         SI, R11
 	VMAXPS       Y1, Y5, Y1
 	VMINPS       Y1, Y6, Y1
-	VMASKMOVPS   Y1, Y0, (R9)
-	ADDQ         R8, R9
+	VMASKMOVPS   Y1, Y0, (R11)
+	ADDQ         R10, R11
 	VMAXPS       Y2, Y5, Y2
 	VMINPS       Y2, Y6, Y2
-	VMASKMOVPS   Y2, Y0, (R9)
-	ADDQ         R8, R9
+	VMASKMOVPS   Y2, Y0, (R11)
+	ADDQ         R10, R11
 	VMAXPS       Y3, Y5, Y3
 	VMINPS       Y3, Y6, Y3
-	VMASKMOVPS   Y3, Y0, (R9)
-	ADDQ         R8, R9
+	VMASKMOVPS   Y3, Y0, (R11)
+	ADDQ         R10, R11
 	VMAXPS       Y4, Y5, Y4
 	VMINPS       Y4, Y6, Y4
-	VMASKMOVPS   Y4, Y0, (R9)
-	ADDQ         R8, R9
-	MOVQ         xstep+64(FP), R8
-	MOVQ         ystep+72(FP), R9
-	SHLQ         $0x02, R8
-	SHLQ         $0x02, R9
-	ADDQ         R8, DX
-	ADDQ         R9, SI
-	SUBQ         $0x04, DI
-	JMP          narrowLoop4
+	VMASKMOVPS   Y4, Y0, (R11)
+	ADDQ         R10, R11
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, R8
+	SUBQ         $0x08, R9
+	JMP          narrow4
 
-narrowEnd4:
-narrowLoop1:
-	CMPQ       DI, $0x01
-	JL         narrowEnd1
-	MOVQ       bias+24(FP), R8
-	VMASKMOVPS (R8)(AX*1), Y0, Y1
-	MOVQ       taps+40(FP), R8
-	MOVQ       ntaps+48(FP), R9
-	MOVQ       xstep+64(FP), R10
-	LEAQ       (R10)(R10*2), R10
-	TESTQ      R9, R9
+done4:
+	MOVQ xstep+64(FP), BX
+	MOVQ ystep+72(FP), SI
+	SHLQ $0x02, BX
+	SHLQ $0x02, SI
+	ADDQ BX, AX
+	ADDQ SI, CX
+	SUBQ $0x04, DX
+	JMP  loop4
+
+end4:
+loop1:
+	CMPQ DX, $0x01
+	JL   end1
+	MOVQ AX, BX
+	MOVQ CX, SI
+	XORQ R8, R8
+	MOVQ w+8(FP), DI
+	MOVQ channels+80(FP), R9
+
+wide1:
+	CMPQ    R9, $0x10
+	JL      narrow1
+	MOVQ    bias+24(FP), R10
+	VMOVUPS (R10)(R8*1), Y0
+	VMOVUPS 32(R10)(R8*1), Y1
+	MOVQ    taps+40(FP), R10
+	MOVQ    ntaps+48(FP), R11
+	MOVQ    xstep+64(FP), R12
+	LEAQ    (R12)(R12*2), R12
+	TESTQ   R11, R11
+	JZ      wide1Summed
+
+wide1Tap:
+	MOVQ        (R10), R12
+	MOVQ        8(R10), R13
+	ADDQ        BX, R12
+	VMOVUPS     (DI)(R13*1), Y2
+	VFMADD231PS (R12), Y2, Y0
+	VMOVUPS     32(DI)(R13*1), Y2
+	VFMADD231PS 32(R12), Y2, Y1
+	ADDQ        $0x10, R10
+	DECQ        R11
+	JNZ         wide1Tap
+
+wide1Summed:
+	MOVQ    ystep+72(FP), R10
+	MOVQ    residual+32(FP), R12
+	TESTQ   R12, R12
+	JZ      wide1Store
+	MOVQ    SI, R11
+	SUBQ    y+16(FP), R11
+	ADDQ    R12, R11
+	VMOVUPS (R11), Y2
+	VADDPS  Y2, Y0, Y0
+	VMOVUPS 32(R11), Y2
+	VADDPS  Y2, Y1, Y1
+	ADDQ    R10, R11
+
+wide1Store:
+	VBROADCASTSS lo+88(FP), Y2
+	VBROADCASTSS hi+92(FP), Y3
+	MOVQ         SI, R11
+	VMAXPS       Y0, Y2, Y0
+	VMINPS       Y0, Y3, Y0
+	VMOVUPS      Y0, (R11)
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+	VMOVUPS      Y1, 32(R11)
+	ADDQ         R10, R11
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, R8
+	SUBQ         $0x10, R9
+	JMP          wide1
+
+narrow1:
+	CMPQ       R9, $0x00
+	JLE        done1
+	MOVQ       $0x00000008, R11
+	MOVQ       R9, R10
+	CMPQ       R10, R11
+	CMOVQGT    R11, R10
+	NEGQ       R10
+	LEAQ       depthwiseMask<>+0(SB), R11
+	VMOVUPS    64(R11)(R10*4), Y0
+	MOVQ       bias+24(FP), R10
+	VMASKMOVPS (R10)(R8*1), Y0, Y1
+	MOVQ       taps+40(FP), R10
+	MOVQ       ntaps+48(FP), R11
+	MOVQ       xstep+64(FP), R12
+	LEAQ       (R12)(R12*2), R12
+	TESTQ      R11, R11
 	JZ         narrow1Summed
 
 narrow1Tap:
-	MOVQ        (R8), R10
-	MOVQ        8(R8), R11
-	ADDQ        DX, R10
-	VMASKMOVPS  (BX)(R11*1), Y0, Y2
-	VMASKMOVPS  (R10), Y0, Y3
+	MOVQ        (R10), R12
+	MOVQ        8(R10), R13
+	ADDQ        BX, R12
+	VMASKMOVPS  (DI)(R13*1), Y0, Y2
+	VMASKMOVPS  (R12), Y0, Y3
 	VFMADD231PS Y3, Y2, Y1
-	ADDQ        $0x10, R8
-	DECQ        R9
+	ADDQ        $0x10, R10
+	DECQ        R11
 	JNZ         narrow1Tap
 
 narrow1Summed:
-	MOVQ       ystep+72(FP), R8
-	MOVQ       residual+32(FP), R10
-	TESTQ      R10, R10
+	MOVQ       ystep+72(FP), R10
+	MOVQ       residual+32(FP), R12
+	TESTQ      R12, R12
 	JZ         narrow1Store
-	MOVQ       SI, R9
-	SUBQ       y+16(FP), R9
-	ADDQ       R10, R9
-	VMASKMOVPS (R9), Y0, Y2
+	MOVQ       SI, R11
+	SUBQ       y+16(FP), R11
+	ADDQ       R12, R11
+	VMASKMOVPS (R11), Y0, Y2
 	VADDPS     Y2, Y1, Y1
-	ADDQ       R8, R9
+	ADDQ       R10, R11
 
 narrow1Store:
 	VBROADCASTSS lo+88(FP), Y2
 	VBROADCASTSS hi+92(FP), Y3
-	MOVQ         SI, R9
+	MOVQ         SI, R11
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
-	VMASKMOVPS   Y1, Y0, (R9)
-	ADDQ         R8, R9
-	MOVQ         xstep+64(FP), R8
-	MOVQ         ystep+72(FP), R9
-	ADDQ         R8, DX
-	ADDQ         R9, SI
-	SUBQ         $0x01, DI
-	JMP          narrowLoop1
+	VMASKMOVPS   Y1, Y0, (R11)
+	ADDQ         R10, R11
+	ADDQ         $0x20, BX
+	ADDQ         $0x20, SI
+	ADDQ         $0x20, DI
+	ADDQ         $0x20, R8
+	SUBQ         $0x08, R9
+	JMP          narrow1
 
-narrowEnd1:
-	ADDQ $0x20, AX
-	SUBQ $0x08, CX
-	JMP  narrow
+done1:
+	MOVQ xstep+64(FP), BX
+	MOVQ ystep+72(FP), SI
+	ADDQ BX, AX
+	ADDQ SI, CX
+	SUBQ $0x01, DX
+	JMP  loop1
 
-done:
+end1:
 	VZEROUPPER
 	RET
 
@@ -540,347 +547,354 @@ done:
 // func depthwiseLineAVX512(x *float32, w *float32, y *float32, bias *float32, residual *float32, taps *int, ntaps int, n int, xstep int, ystep int, channels int, lo float32, hi float32)
 // Requires: AVX, AVX512F, BMI2, CMOV
 TEXT ·depthwiseLineAVX512(SB), NOSPLIT, $0-96
-	XORQ AX, AX
-	MOVQ channels+80(FP), CX
+	MOVQ x+0(FP), AX
+	MOVQ y+16(FP), CX
+	MOVQ n+56(FP), DX
 
-wide:
-	CMPQ CX, $0x20
-	JL   narrow
-	MOVQ x+0(FP), DX
-	ADDQ AX, DX
-	MOVQ w+8(FP), BX
-	ADDQ AX, BX
-	MOVQ y+16(FP), SI
-	ADDQ AX, SI
-	MOVQ n+56(FP), DI
+loop4:
+	CMPQ DX, $0x04
+	JL   end4
+	MOVQ AX, BX
+	MOVQ CX, SI
+	XORQ R8, R8
+	MOVQ w+8(FP), DI
+	MOVQ channels+80(FP), R9
 
-wideLoop4:
-	CMPQ    DI, $0x04
-	JL      wideEnd4
-	MOVQ    bias+24(FP), R8
-	VMOVUPS (R8)(AX*1), Z0
+wide4:
+	CMPQ    R9, $0x20
+	JL      narrow4
+	MOVQ    bias+24(FP), R10
+	VMOVUPS (R10)(R8*1), Z0
 	VMOVAPS Z0, Z2
 	VMOVAPS Z0, Z4
 	VMOVAPS Z0, Z6
-	VMOVUPS 64(R8)(AX*1), Z1
+	VMOVUPS 64(R10)(R8*1), Z1
 	VMOVAPS Z1, Z3
 	VMOVAPS Z1, Z5
 	VMOVAPS Z1, Z7
-	MOVQ    taps+40(FP), R8
-	MOVQ    ntaps+48(FP), R9
-	MOVQ    xstep+64(FP), R10
-	LEAQ    (R10)(R10*2), R11
-	TESTQ   R9, R9
+	MOVQ    taps+40(FP), R10
+	MOVQ    ntaps+48(FP), R11
+	MOVQ    xstep+64(FP), R12
+	LEAQ    (R12)(R12*2), R13
+	TESTQ   R11, R11
 	JZ      wide4Summed
 
 wide4Tap:
-	MOVQ        (R8), R12
-	MOVQ        8(R8), R13
-	ADDQ        DX, R12
-	VMOVUPS     (BX)(R13*1), Z8
-	VFMADD231PS (R12), Z8, Z0
-	VFMADD231PS (R12)(R10*1), Z8, Z2
-	VFMADD231PS (R12)(R10*2), Z8, Z4
-	VFMADD231PS (R12)(R11*1), Z8, Z6
-	VMOVUPS     64(BX)(R13*1), Z8
-	VFMADD231PS 64(R12), Z8, Z1
-	VFMADD231PS 64(R12)(R10*1), Z8, Z3
-	VFMADD231PS 64(R12)(R10*2), Z8, Z5
-	VFMADD231PS 64(R12)(R11*1), Z8, Z7
-	ADDQ        $0x10, R8
-	DECQ        R9
+	MOVQ        (R10), R14
+	MOVQ        8(R10), R15
+	ADDQ        BX, R14
+	VMOVUPS     (DI)(R15*1), Z8
+	VFMADD231PS (R14), Z8, Z0
+	VFMADD231PS (R14)(R12*1), Z8, Z2
+	VFMADD231PS (R14)(R12*2), Z8, Z4
+	VFMADD231PS (R14)(R13*1), Z8, Z6
+	VMOVUPS     64(DI)(R15*1), Z8
+	VFMADD231PS 64(R14), Z8, Z1
+	VFMADD231PS 64(R14)(R12*1), Z8, Z3
+	VFMADD231PS 64(R14)(R12*2), Z8, Z5
+	VFMADD231PS 64(R14)(R13*1), Z8, Z7
+	ADDQ        $0x10, R10
+	DECQ        R11
 	JNZ         wide4Tap
 
 wide4Summed:
-	MOVQ    ystep+72(FP), R8
-	MOVQ    residual+32(FP), R10
-	TESTQ   R10, R10
+	MOVQ    ystep+72(FP), R10
+	MOVQ    residual+32(FP), R12
+	TESTQ   R12, R12
 	JZ      wide4Store
-	MOVQ    SI, R9
-	SUBQ    y+16(FP), R9
-	ADDQ    R10, R9
-	VMOVUPS (R9), Z8
+	MOVQ    SI, R11
+	SUBQ    y+16(FP), R11
+	ADDQ    R12, R11
+	VMOVUPS (R11), Z8
 	VADDPS  Z8, Z0, Z0
-	VMOVUPS 64(R9), Z8
+	VMOVUPS 64(R11), Z8
 	VADDPS  Z8, Z1, Z1
-	ADDQ    R8, R9
-	VMOVUPS (R9), Z8
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z8
 	VADDPS  Z8, Z2, Z2
-	VMOVUPS 64(R9), Z8
+	VMOVUPS 64(R11), Z8
 	VADDPS  Z8, Z3, Z3
-	ADDQ    R8, R9
-	VMOVUPS (R9), Z8
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z8
 	VADDPS  Z8, Z4, Z4
-	VMOVUPS 64(R9), Z8
+	VMOVUPS 64(R11), Z8
 	VADDPS  Z8, Z5, Z5
-	ADDQ    R8, R9
-	VMOVUPS (R9), Z8
+	ADDQ    R10, R11
+	VMOVUPS (R11), Z8
 	VADDPS  Z8, Z6, Z6
-	VMOVUPS 64(R9), Z8
+	VMOVUPS 64(R11), Z8
 	VADDPS  Z8, Z7, Z7
-	ADDQ    R8, R9
+	ADDQ    R10, R11
 
 wide4Store:
 	VBROADCASTSS lo+88(FP), Z8
 	VBROADCASTSS hi+92(FP), Z9
-	MOVQ         SI, R9
+	MOVQ         SI, R11
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
-	VMOVUPS      Z0, (R9)
+	VMOVUPS      Z0, (R11)
 	VMAXPS       Z1, Z8, Z1
 	VMINPS       Z1, Z9, Z1
-	VMOVUPS      Z1, 64(R9)
-	ADDQ         R8, R9
+	VMOVUPS      Z1, 64(R11)
+	ADDQ         R10, R11
 	VMAXPS       Z2, Z8, Z2
 	VMINPS       Z2, Z9, Z2
-	VMOVUPS      Z2, (R9)
+	VMOVUPS      Z2, (R11)
 	VMAXPS       Z3, Z8, Z3
 	VMINPS       Z3, Z9, Z3
-	VMOVUPS      Z3, 64(R9)
-	ADDQ         R8, R9
+	VMOVUPS      Z3, 64(R11)
+	ADDQ         R10, R11
 	VMAXPS       Z4, Z8, Z4
 	VMINPS       Z4, Z9, Z4
-	VMOVUPS      Z4, (R9)
+	VMOVUPS      Z4, (R11)
 	VMAXPS       Z5, Z8, Z5
 	VMINPS       Z5, Z9, Z5
-	VMOVUPS      Z5, 64(R9)
-	ADDQ         R8, R9
+	VMOVUPS      Z5, 64(R11)
+	ADDQ         R10, R11
 	VMAXPS       Z6, Z8, Z6
 	VMINPS       Z6, Z9, Z6
-	VMOVUPS      Z6, (R9)
+	VMOVUPS      Z6, (R11)
 	VMAXPS       Z7, Z8, Z7
 	VMINPS       Z7, Z9, Z7
-	VMOVUPS      Z7, 64(R9)
-	ADDQ         R8, R9
-	MOVQ         xstep+64(FP), R8
-	MOVQ         ystep+72(FP), R9
-	SHLQ         $0x02, R8
-	SHLQ         $0x02, R9
-	ADDQ         R8, DX
-	ADDQ         R9, SI
-	SUBQ         $0x04, DI
-	JMP          wideLoop4
+	VMOVUPS      Z7, 64(R11)
+	ADDQ         R10, R11
+	ADDQ         $0x80, BX
+	ADDQ         $0x80, SI
+	ADDQ         $0x80, DI
+	ADDQ         $0x80, R8
+	SUBQ         $0x20, R9
+	JMP          wide4
 
-wideEnd4:
-wideLoop1:
-	CMPQ    DI, $0x01
-	JL      wideEnd1
-	MOVQ    bias+24(FP), R8
-	VMOVUPS (R8)(AX*1), Z0
-	VMOVUPS 64(R8)(AX*1), Z1
-	MOVQ    taps+40(FP), R8
-	MOVQ    ntaps+48(FP), R9
-	MOVQ    xstep+64(FP), R10
-	LEAQ    (R10)(R10*2), R10
-	TESTQ   R9, R9
-	JZ      wide1Summed
-
-wide1Tap:
-	MOVQ        (R8), R10
-	MOVQ        8(R8), R11
-	ADDQ        DX, R10
-	VMOVUPS     (BX)(R11*1), Z2
-	VFMADD231PS (R10), Z2, Z0
-	VMOVUPS     64(BX)(R11*1), Z2
-	VFMADD231PS 64(R10), Z2, Z1
-	ADDQ        $0x10, R8
-	DECQ        R9
-	JNZ         wide1Tap
-
-wide1Summed:
-	MOVQ    ystep+72(FP), R8
-	MOVQ    residual+32(FP), R10
-	TESTQ   R10, R10
-	JZ      wide1Store
-	MOVQ    SI, R9
-	SUBQ    y+16(FP), R9
-	ADDQ    R10, R9
-	VMOVUPS (R9), Z2
-	VADDPS  Z2, Z0, Z0
-	VMOVUPS 64(R9), Z2
-	VADDPS  Z2, Z1, Z1
-	ADDQ    R8, R9
-
-wide1Store:
-	VBROADCASTSS lo+88(FP), Z2
-	VBROADCASTSS hi+92(FP), Z3
-	MOVQ         SI, R9
-	VMAXPS       Z0, Z2, Z0
-	VMINPS       Z0, Z3, Z0
-	VMOVUPS      Z0, (R9)
-	VMAXPS       Z1, Z2, Z1
-	VMINPS       Z1, Z3, Z1
-	VMOVUPS      Z1, 64(R9)
-	ADDQ         R8, R9
-	MOVQ         xstep+64(FP), R8
-	MOVQ         ystep+72(FP), R9
-	ADDQ         R8, DX
-	ADDQ         R9, SI
-	SUBQ         $0x01, DI
-	JMP          wideLoop1
-
-wideEnd1:
-	ADDQ $0x80, AX
-	SUBQ $0x20, CX
-	JMP  wide
-
-narrow:
-	CMPQ    CX, $0x00
-	JLE     done
-	MOVQ    $0x00000010, BX
-	MOVQ    CX, DX
-	CMPQ    DX, BX
-	CMOVQGT BX, DX
-	MOVQ    $-1, BX
-	BZHIQ   DX, BX, BX
-	KMOVW   BX, K1
-	MOVQ    x+0(FP), DX
-	ADDQ    AX, DX
-	MOVQ    w+8(FP), BX
-	ADDQ    AX, BX
-	MOVQ    y+16(FP), SI
-	ADDQ    AX, SI
-	MOVQ    n+56(FP), DI
-
-narrowLoop4:
-	CMPQ      DI, $0x04
-	JL        narrowEnd4
-	MOVQ      bias+24(FP), R8
-	VMOVUPS.Z (R8)(AX*1), K1, Z0
+narrow4:
+	CMPQ      R9, $0x00
+	JLE       done4
+	MOVQ      $0x00000010, R11
+	MOVQ      R9, R10
+	CMPQ      R10, R11
+	CMOVQGT   R11, R10
+	MOVQ      $-1, R11
+	BZHIQ     R10, R11, R11
+	KMOVW     R11, K1
+	MOVQ      bias+24(FP), R10
+	VMOVUPS.Z (R10)(R8*1), K1, Z0
 	VMOVAPS   Z0, Z1
 	VMOVAPS   Z0, Z2
 	VMOVAPS   Z0, Z3
-	MOVQ      taps+40(FP), R8
-	MOVQ      ntaps+48(FP), R9
-	MOVQ      xstep+64(FP), R10
-	LEAQ      (R10)(R10*2), R11
-	TESTQ     R9, R9
+	MOVQ      taps+40(FP), R10
+	MOVQ      ntaps+48(FP), R11
+	MOVQ      xstep+64(FP), R12
+	LEAQ      (R12)(R12*2), R13
+	TESTQ     R11, R11
 	JZ        narrow4Summed
 
 narrow4Tap:
-	MOVQ        (R8), R12
-	MOVQ        8(R8), R13
-	ADDQ        DX, R12
-	VMOVUPS.Z   (BX)(R13*1), K1, Z4
-	VMOVUPS.Z   (R12), K1, Z5
+	MOVQ        (R10), R14
+	MOVQ        8(R10), R15
+	ADDQ        BX, R14
+	VMOVUPS.Z   (DI)(R15*1), K1, Z4
+	VMOVUPS.Z   (R14), K1, Z5
 	VFMADD231PS Z5, Z4, Z0
-	VMOVUPS.Z   (R12)(R10*1), K1, Z5
+	VMOVUPS.Z   (R14)(R12*1), K1, Z5
 	VFMADD231PS Z5, Z4, Z1
-	VMOVUPS.Z   (R12)(R10*2), K1, Z5
+	VMOVUPS.Z   (R14)(R12*2), K1, Z5
 	VFMADD231PS Z5, Z4, Z2
-	VMOVUPS.Z   (R12)(R11*1), K1, Z5
+	VMOVUPS.Z   (R14)(R13*1), K1, Z5
 	VFMADD231PS Z5, Z4, Z3
-	ADDQ        $0x10, R8
-	DECQ        R9
+	ADDQ        $0x10, R10
+	DECQ        R11
 	JNZ         narrow4Tap
 
 narrow4Summed:
-	MOVQ      ystep+72(FP), R8
-	MOVQ      residual+32(FP), R10
-	TESTQ     R10, R10
+	MOVQ      ystep+72(FP), R10
+	MOVQ      residual+32(FP), R12
+	TESTQ     R12, R12
 	JZ        narrow4Store
-	MOVQ      SI, R9
-	SUBQ      y+16(FP), R9
-	ADDQ      R10, R9
-	VMOVUPS.Z (R9), K1, Z4
+	MOVQ      SI, R11
+	SUBQ      y+16(FP), R11
+	ADDQ      R12, R11
+	VMOVUPS.Z (R11), K1, Z4
 	VADDPS    Z4, Z0, Z0
-	ADDQ      R8, R9
-	VMOVUPS.Z (R9), K1, Z4
+	ADDQ      R10, R11
+	VMOVUPS.Z (R11), K1, Z4
 	VADDPS    Z4, Z1, Z1
-	ADDQ      R8, R9
-	VMOVUPS.Z (R9), K1, Z4
+	ADDQ      R10, R11
+	VMOVUPS.Z (R11), K1, Z4
 	VADDPS    Z4, Z2, Z2
-	ADDQ      R8, R9
-	VMOVUPS.Z (R9), K1, Z4
+	ADDQ      R10, R11
+	VMOVUPS.Z (R11), K1, Z4
 	VADDPS    Z4, Z3, Z3
-	ADDQ      R8, R9
+	ADDQ      R10, R11
 
 narrow4Store:
 	VBROADCASTSS lo+88(FP), Z4
 	VBROADCASTSS hi+92(FP), Z5
-	MOVQ         SI, R9
+	MOVQ         SI, R11
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
-	VMOVUPS      Z0, K1, (R9)
-	ADDQ         R8, R9
+	VMOVUPS      Z0, K1, (R11)
+	ADDQ         R10, R11
 	VMAXPS       Z1, Z4, Z1
 	VMINPS       Z1, Z5, Z1
-	VMOVUPS      Z1, K1, (R9)
-	ADDQ         R8, R9
+	VMOVUPS      Z1, K1, (R11)
+	ADDQ         R10, R11
 	VMAXPS       Z2, Z4, Z2
 	VMINPS       Z2, Z5, Z2
-	VMOVUPS      Z2, K1, (R9)
-	ADDQ         R8, R9
+	VMOVUPS      Z2, K1, (R11)
+	ADDQ         R10, R11
 	VMAXPS       Z3, Z4, Z3
 	VMINPS       Z3, Z5, Z3
-	VMOVUPS      Z3, K1, (R9)
-	ADDQ         R8, R9
-	MOVQ         xstep+64(FP), R8
-	MOVQ         ystep+72(FP), R9
-	SHLQ         $0x02, R8
-	SHLQ         $0x02, R9
-	ADDQ         R8, DX
-	ADDQ         R9, SI
-	SUBQ         $0x04, DI
-	JMP          narrowLoop4
+	VMOVUPS      Z3, K1, (R11)
+	ADDQ         R10, R11
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, R8
+	SUBQ         $0x10, R9
+	JMP          narrow4
 
-narrowEnd4:
-narrowLoop1:
-	CMPQ      DI, $0x01
-	JL        narrowEnd1
-	MOVQ      bias+24(FP), R8
-	VMOVUPS.Z (R8)(AX*1), K1, Z0
-	MOVQ      taps+40(FP), R8
-	MOVQ      ntaps+48(FP), R9
-	MOVQ      xstep+64(FP), R10
-	LEAQ      (R10)(R10*2), R10
-	TESTQ     R9, R9
+done4:
+	MOVQ xstep+64(FP), BX
+	MOVQ ystep+72(FP), SI
+	SHLQ $0x02, BX
+	SHLQ $0x02, SI
+	ADDQ BX, AX
+	ADDQ SI, CX
+	SUBQ $0x04, DX
+	JMP  loop4
+
+end4:
+loop1:
+	CMPQ DX, $0x01
+	JL   end1
+	MOVQ AX, BX
+	MOVQ CX, SI
+	XORQ R8, R8
+	MOVQ w+8(FP), DI
+	MOVQ channels+80(FP), R9
+
+wide1:
+	CMPQ    R9, $0x20
+	JL      narrow1
+	MOVQ    bias+24(FP), R10
+	VMOVUPS (R10)(R8*1), Z0
+	VMOVUPS 64(R10)(R8*1), Z1
+	MOVQ    taps+40(FP), R10
+	MOVQ    ntaps+48(FP), R11
+	MOVQ    xstep+64(FP), R12
+	LEAQ    (R12)(R12*2), R12
+	TESTQ   R11, R11
+	JZ      wide1Summed
+
+wide1Tap:
+	MOVQ        (R10), R12
+	MOVQ        8(R10), R13
+	ADDQ        BX, R12
+	VMOVUPS     (DI)(R13*1), Z2
+	VFMADD231PS (R12), Z2, Z0
+	VMOVUPS     64(DI)(R13*1), Z2
+	VFMADD231PS 64(R12), Z2, Z1
+	ADDQ        $0x10, R10
+	DECQ        R11
+	JNZ         wide1Tap
+
+wide1Summed:
+	MOVQ    ystep+72(FP), R10
+	MOVQ    residual+32(FP), R12
+	TESTQ   R12, R12
+	JZ      wide1Store
+	MOVQ    SI, R11
+	SUBQ    y+16(FP), R11
+	ADDQ    R12, R11
+	VMOVUPS (R11), Z2
+	VADDPS  Z2, Z0, Z0
+	VMOVUPS 64(R11), Z2
+	VADDPS  Z2, Z1, Z1
+	ADDQ    R10, R11
+
+wide1Store:
+	VBROADCASTSS lo+88(FP), Z2
+	VBROADCASTSS hi+92(FP), Z3
+	MOVQ         SI, R11
+	VMAXPS       Z0, Z2, Z0
+	VMINPS       Z0, Z3, Z0
+	VMOVUPS      Z0, (R11)
+	VMAXPS       Z1, Z2, Z1
+	VMINPS       Z1, Z3, Z1
+	VMOVUPS      Z1, 64(R11)
+	ADDQ         R10, R11
+	ADDQ         $0x80, BX
+	ADDQ         $0x80, SI
+	ADDQ         $0x80, DI
+	ADDQ         $0x80, R8
+	SUBQ         $0x20, R9
+	JMP          wide1
+
+narrow1:
+	CMPQ      R9, $0x00
+	JLE       done1
+	MOVQ      $0x00000010, R11
+	MOVQ      R9, R10
+	CMPQ      R10, R11
+	CMOVQGT   R11, R10
+	MOVQ      $-1, R11
+	BZHIQ     R10, R11, R11
+	KMOVW     R11, K1
+	MOVQ      bias+24(FP), R10
+	VMOVUPS.Z (R10)(R8*1), K1, Z0
+	MOVQ      taps+40(FP), R10
+	MOVQ      ntaps+48(FP), R11
+	MOVQ      xstep+64(FP), R12
+	LEAQ      (R12)(R12*2), R12
+	TESTQ     R11, R11
 	JZ        narrow1Summed
 
 narrow1Tap:
-	MOVQ        (R8), R10
-	MOVQ        8(R8), R11
-	ADDQ        DX, R10
-	VMOVUPS.Z   (BX)(R11*1), K1, Z1
-	VMOVUPS.Z   (R10), K1, Z2
+	MOVQ        (R10), R12
+	MOVQ        8(R10), R13
+	ADDQ        BX, R12
+	VMOVUPS.Z   (DI)(R13*1), K1, Z1
+	VMOVUPS.Z   (R12), K1, Z2
 	VFMADD231PS Z2, Z1, Z0
-	ADDQ        $0x10, R8
-	DECQ        R9
+	ADDQ        $0x10, R10
+	DECQ        R11
 	JNZ         narrow1Tap
 
 narrow1Summed:
-	MOVQ      ystep+72(FP), R8
-	MOVQ      residual+32(FP), R10
-	TESTQ     R10, R10
+	MOVQ      ystep+72(FP), R10
+	MOVQ      residual+32(FP), R12
+	TESTQ     R12, R12
 	JZ        narrow1Store
-	MOVQ      SI, R9
-	SUBQ      y+16(FP), R9
-	ADDQ      R10, R9
-	VMOVUPS.Z (R9), K1, Z1
+	MOVQ      SI, R11
+	SUBQ      y+16(FP), R11
+	ADDQ      R12, R11
+	VMOVUPS.Z (R11), K1, Z1
 	VADDPS    Z1, Z0, Z0
-	ADDQ      R8, R9
+	ADDQ      R10, R11
 
 narrow1Store:
 	VBROADCASTSS lo+88(FP), Z1
 	VBROADCASTSS hi+92(FP), Z2
-	MOVQ         SI, R9
+	MOVQ         SI, R11
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
-	VMOVUPS      Z0, K1, (R9)
-	ADDQ         R8, R9
-	MOVQ         xstep+64(FP), R8
-	MOVQ         ystep+72(FP), R9
-	ADDQ         R8, DX
-	ADDQ         R9, SI
-	SUBQ         $0x01, DI
-	JMP          narrowLoop1
+	VMOVUPS      Z0, K1, (R11)
+	ADDQ         R10, R11
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, R8
+	SUBQ         $0x10, R9
+	JMP          narrow1
 
-narrowEnd1:
-	ADDQ $0x40, AX
-	SUBQ $0x10, CX
-	JMP  narrow
+done1:
+	MOVQ xstep+64(FP), BX
+	MOVQ ystep+72(FP), SI
+	ADDQ BX, AX
+	ADDQ SI, CX
+	SUBQ $0x01, DX
+	JMP  loop1
 
-done:
+end1:
 	VZEROUPPER
 	RET
 

@@ -140,14 +140,14 @@ func accumulators(s convISA, mr, nv int) [][]reg.VecVirtual {
 // convRows multiplies rows found by offsets with a panel of filters.
 func convRows(s convISA, mr, nv int, masked bool, table Mem) {
 	name := tileName("convRows", s, mr, nv, masked)
-	TEXT(name, attr.NOSPLIT, "func(x, b, y, bias, residual *float32, off, out *int, segs, n, xstep, bstep, cols int, lo, hi float32)")
+	TEXT(name, attr.NOSPLIT, "func(x, b, y, bias, residual *float32, off, out *int, segs, n, next, xstep, bstep, cols int, lo, hi float32)")
 	Pragma("noescape")
 	Doc(name+" is convRowsGeneric for tiles of "+fmt.Sprint(mr)+" rows and at most "+fmt.Sprint(nv*s.lanes)+" columns:",
 		"",
 		"	t[i][j] = bias[j] + Σ over s < segs, k < n of x[off[s][i] + k·xstep] · b[(s·n + k)·bstep + j]",
 		"	y[out[i] + j] = min(max(t[i][j] + residual[out[i] + j], lo), hi)   for j < cols",
 		"",
-		"Offsets and steps are in bytes; bias and residual may be nil.")
+		"Offsets and steps are in bytes; bias and residual may be nil. Meanwhile memory at x[off[s] + next bytes] is fetched.")
 	var m columnMask
 	if masked {
 		m = s.columns(nv, table)
@@ -168,6 +168,9 @@ func convRows(s convISA, mr, nv int, masked bool, table Mem) {
 			VMOVAPS(acc[0][v], acc[i][v])
 		}
 	}
+	if mr > 1 {
+		fetchRows(acc)
+	}
 	rowsLoop(s, acc, m)
 	finishRows(s, acc, m)
 	VZEROUPPER()
@@ -180,16 +183,19 @@ func rowsLoop(s convISA, acc [][]reg.VecVirtual, m columnMask) {
 	xstep, _ := Param("xstep").Resolve()
 	bstep, _ := Param("bstep").Resolve()
 	b, off, segs := Load(Param("b"), GP64()), Load(Param("off"), GP64()), Load(Param("segs"), GP64())
-	rows := make([]reg.GPVirtual, min(mr, 8)) // offsets that stay in registers; the others are loaded at each step
+	rows := make([]reg.GPVirtual, min(mr, 7)) // offsets that stay in registers; the others are loaded at each step
 	for i := range rows {
 		rows[i] = GP64()
 	}
 	TESTQ(segs, segs)
 	JZ(LabelRef("summed"))
 	Label("segment")
-	x, n := GP64(), GP64()
+	x, n, ahead := GP64(), GP64(), GP64()
 	Load(Param("x"), x)
 	Load(Param("n"), n)
+	Load(Param("next"), ahead)
+	MOVQ(Mem{Base: off, Index: ahead, Scale: 1}, ahead) // where this segment of the next tile begins, which is fetched meanwhile
+	ADDQ(x, ahead)
 	for i, r := range rows {
 		MOVQ(Mem{Base: off, Disp: 8 * i}, r)
 	}
@@ -213,6 +219,8 @@ func rowsLoop(s convISA, acc [][]reg.VecVirtual, m columnMask) {
 			VFMADD231PS(bv[v], a, acc[i][v])
 		}
 	}
+	PREFETCHT0(Mem{Base: ahead})
+	ADDQ(Imm(64), ahead)
 	ADDQ(xstep.Addr, x)
 	ADDQ(bstep.Addr, b)
 	DECQ(n)
@@ -221,6 +229,18 @@ func rowsLoop(s convISA, acc [][]reg.VecVirtual, m columnMask) {
 	DECQ(segs)
 	JNZ(LabelRef("segment"))
 	Label("summed")
+}
+
+// fetchRows fetches the rows of the result that will be written.
+func fetchRows(acc [][]reg.VecVirtual) {
+	y, out, r := Load(Param("y"), GP64()), Load(Param("out"), GP64()), GP64()
+	for i := range acc {
+		MOVQ(Mem{Base: out, Disp: 8 * i}, r)
+		PREFETCHT0(Mem{Base: y, Index: r, Scale: 1})
+		if len(acc[i]) > 1 {
+			PREFETCHT0(Mem{Base: y, Index: r, Scale: 1, Disp: 64})
+		}
+	}
 }
 
 // finishRows adds the residual, clamps and stores.

@@ -65,46 +65,13 @@ func depthwiseLine(s convISA, table Mem) {
 		"	y[i·ystep + c] = min(max(t, lo), hi)   for i < n, c < channels",
 		"",
 		"Offsets and steps are in bytes; residual may be nil.")
-	c, left := GP64(), GP64() // bytes and channels: done, and left
-	XORQ(c, c)
-	Load(Param("channels"), left)
-	Label("wide")
-	CMPQ(left, Imm(uint64(2*s.lanes)))
-	JL(LabelRef("narrow"))
-	depthwisePixels(s, "wide", c, 2, columnMask{s, nil})
-	ADDQ(Imm(uint64(2*s.bytes())), c)
-	SUBQ(Imm(uint64(2*s.lanes)), left)
-	JMP(LabelRef("wide"))
-	Label("narrow")
-	CMPQ(left, Imm(0))
-	JLE(LabelRef("done"))
-	m := s.firstColumns(left, table)
-	depthwisePixels(s, "narrow", c, 1, m)
-	ADDQ(Imm(uint64(s.bytes())), c)
-	SUBQ(Imm(uint64(s.lanes)), left)
-	JMP(LabelRef("narrow"))
-	Label("done")
-	VZEROUPPER()
-	RET()
-}
-
-// depthwisePixels goes over the pixels of a line, four at a time and then one, for nv vectors of channels.
-func depthwisePixels(s convISA, label string, c reg.Register, nv int, m columnMask) {
-	x, w, y, n := GP64(), GP64(), GP64(), GP64()
-	for _, p := range []struct {
-		name string
-		r    reg.Register
-	}{{"x", x}, {"w", w}, {"y", y}} {
-		Load(Param(p.name), p.r)
-		ADDQ(c, p.r)
-	}
-	Load(Param("n"), n)
-	for _, pixels := range []int{4, 1} {
-		loop, end := labelf(label+"Loop", pixels), labelf(label+"End", pixels)
+	x, y, n := Load(Param("x"), GP64()), Load(Param("y"), GP64()), Load(Param("n"), GP64())
+	for _, pixels := range []int{4, 1} { // all channels of a pixel before the next, so that memory is read and written in order
+		loop, end := labelf("loop", pixels), labelf("end", pixels)
 		Label(loop)
 		CMPQ(n, Imm(uint64(pixels)))
 		JL(LabelRef(end))
-		depthwiseGroup(s, labelf(label, pixels), c, x, w, y, pixels, nv, m)
+		depthwiseChannels(s, pixels, x, y, table)
 		xs, ys := GP64(), GP64()
 		Load(Param("xstep"), xs)
 		Load(Param("ystep"), ys)
@@ -118,6 +85,38 @@ func depthwisePixels(s convISA, label string, c reg.Register, nv int, m columnMa
 		JMP(LabelRef(loop))
 		Label(end)
 	}
+	VZEROUPPER()
+	RET()
+}
+
+// depthwiseChannels computes all channels of a group of pixels, two vectors at a time and then one.
+func depthwiseChannels(s convISA, pixels int, x, y reg.Register, table Mem) {
+	xp, yp, w, c, left := GP64(), GP64(), GP64(), GP64(), GP64() // c: bytes done; left: channels to do
+	MOVQ(x, xp)
+	MOVQ(y, yp)
+	XORQ(c, c)
+	Load(Param("w"), w)
+	Load(Param("channels"), left)
+	next := func(nv int) {
+		for _, p := range []reg.Register{xp, yp, w, c} {
+			ADDQ(Imm(uint64(nv*s.bytes())), p)
+		}
+		SUBQ(Imm(uint64(nv*s.lanes)), left)
+	}
+	wide, narrow, done := labelf("wide", pixels), labelf("narrow", pixels), labelf("done", pixels)
+	Label(wide)
+	CMPQ(left, Imm(uint64(2*s.lanes)))
+	JL(LabelRef(narrow))
+	depthwiseGroup(s, wide, c, xp, w, yp, pixels, 2, columnMask{s, nil})
+	next(2)
+	JMP(LabelRef(wide))
+	Label(narrow)
+	CMPQ(left, Imm(0))
+	JLE(LabelRef(done))
+	depthwiseGroup(s, narrow, c, xp, w, yp, pixels, 1, s.firstColumns(left, table))
+	next(1)
+	JMP(LabelRef(narrow))
+	Label(done)
 }
 
 // depthwiseGroup computes a group of pixels.
