@@ -79,12 +79,7 @@ func storer[T real](t kernels.DType) storeFn[T] {
 	case kernels.I64:
 		return storeAs(func(x T) int64 { return int64(saturated(float64(x), math.MinInt64, 0x1p63-1024)) })
 	case kernels.Bool:
-		return storeAs(func(x T) uint8 {
-			if x != 0 {
-				return 1
-			}
-			return 0
-		})
+		return storeBool[T]
 	}
 	return storeAs(func(x T) uint8 { return uint8(saturated(float64(x), 0, 255)) })
 }
@@ -95,6 +90,14 @@ func storeAs[T real, S kernels.Elem](f func(T) S) storeFn[T] {
 		for i, x := range vector(src, n) {
 			d[i] = f(x)
 		}
+	}
+}
+
+// storeBool says which elements differ from 0.
+func storeBool[T real](base unsafe.Pointer, off int, src *T, n int) {
+	d := vector(next((*bool)(base), off), n)
+	for i, x := range vector(src, n) {
+		d[i] = x != 0
 	}
 }
 

@@ -497,72 +497,37 @@ one:
 	VMOVUPS      (DX), Y0
 	VADDPS       vecmathConstants<>+320(SB), Y0, Y1
 	VPSUBD       vecmathConstants<>+1024(SB), Y1, Y2
-	VPSRAD       $0x17, Y2, Y2
-	VBROADCASTSS vecmathConstants<>+352(SB), Y3
-	VPSUBD       Y2, Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VSUBPS       vecmathConstants<>+320(SB), Y3, Y4
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  Y3, Y0, Y4
-	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS vecmathConstants<>+1120(SB), Y3
-	VMOVAPS      Y3, Y3
-	VFMADD213PS  vecmathConstants<>+1152(SB), Y4, Y3
-	VFMADD213PS  vecmathConstants<>+1184(SB), Y4, Y3
-	VFMADD213PS  vecmathConstants<>+1216(SB), Y4, Y3
-	VFMADD213PS  vecmathConstants<>+1248(SB), Y4, Y3
-	VFMADD213PS  vecmathConstants<>+1280(SB), Y4, Y3
-	VFMADD213PS  vecmathConstants<>+1312(SB), Y4, Y3
-	VFMADD213PS  vecmathConstants<>+1344(SB), Y4, Y3
-	VFMADD213PS  vecmathConstants<>+1376(SB), Y4, Y3
-	VMULPS       Y4, Y4, Y5
-	VFMADD213PS  vecmathConstants<>+1408(SB), Y4, Y3
-	VMULPS       Y5, Y3, Y3
-	VMOVAPS      Y3, Y3
-	VFMADD231PS  vecmathConstants<>+128(SB), Y2, Y3
-	VADDPS       Y4, Y3, Y3
-	VMOVAPS      Y3, Y3
-	VFMADD231PS  vecmathConstants<>+96(SB), Y2, Y3
-	VCMPPS       $0x1d, vecmathConstants<>+1600(SB), Y0, Y2
-	VCMPPS       $0x11, vecmathConstants<>+960(SB), Y0, Y4
-	VMULPS       vecmathConstants<>+992(SB), Y0, Y5
-	VBLENDVPS    Y4, Y5, Y0, Y5
-	VPSUBD       vecmathConstants<>+1024(SB), Y5, Y5
-	VPSRAD       $0x17, Y5, Y6
-	VCVTDQ2PS    Y6, Y6
-	VANDPS       vecmathConstants<>+1056(SB), Y4, Y4
-	VSUBPS       Y4, Y6, Y4
-	VANDPS       vecmathConstants<>+1088(SB), Y5, Y5
-	VPADDD       vecmathConstants<>+1024(SB), Y5, Y5
-	VSUBPS       vecmathConstants<>+320(SB), Y5, Y5
-	VBROADCASTSS vecmathConstants<>+1120(SB), Y6
-	VMOVAPS      Y6, Y6
-	VFMADD213PS  vecmathConstants<>+1152(SB), Y5, Y6
-	VFMADD213PS  vecmathConstants<>+1184(SB), Y5, Y6
-	VFMADD213PS  vecmathConstants<>+1216(SB), Y5, Y6
-	VFMADD213PS  vecmathConstants<>+1248(SB), Y5, Y6
-	VFMADD213PS  vecmathConstants<>+1280(SB), Y5, Y6
-	VFMADD213PS  vecmathConstants<>+1312(SB), Y5, Y6
-	VFMADD213PS  vecmathConstants<>+1344(SB), Y5, Y6
-	VFMADD213PS  vecmathConstants<>+1376(SB), Y5, Y6
-	VMULPS       Y5, Y5, Y7
-	VFMADD213PS  vecmathConstants<>+1408(SB), Y5, Y6
-	VMULPS       Y7, Y6, Y6
-	VMOVAPS      Y6, Y6
-	VFMADD231PS  vecmathConstants<>+128(SB), Y4, Y6
-	VADDPS       Y5, Y6, Y5
+	VPSRAD       $0x17, Y2, Y3
+	VBROADCASTSS vecmathConstants<>+352(SB), Y4
+	VPSUBD       Y3, Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VSUBPS       vecmathConstants<>+320(SB), Y4, Y5
 	VMOVAPS      Y5, Y5
-	VFMADD231PS  vecmathConstants<>+96(SB), Y4, Y5
-	VCMPPS       $0x00, vecmathConstants<>+1440(SB), Y0, Y4
-	VBROADCASTSS vecmathConstants<>+1440(SB), Y6
-	VBLENDVPS    Y4, Y6, Y5, Y4
-	VCMPPS       $0x00, vecmathConstants<>+1472(SB), Y0, Y5
-	VBROADCASTSS vecmathConstants<>+1504(SB), Y6
-	VBLENDVPS    Y5, Y6, Y4, Y4
-	VCMPPS       $0x19, vecmathConstants<>+1472(SB), Y0, Y5
-	VBROADCASTSS vecmathConstants<>+1536(SB), Y6
-	VBLENDVPS    Y5, Y6, Y4, Y4
-	VBLENDVPS    Y2, Y4, Y3, Y2
+	VFMADD231PS  Y4, Y0, Y5
+	VANDPS       vecmathConstants<>+1088(SB), Y2, Y2
+	VPADDD       vecmathConstants<>+1024(SB), Y2, Y2
+	VCMPPS       $0x1d, vecmathConstants<>+1600(SB), Y0, Y4
+	VSUBPS       vecmathConstants<>+320(SB), Y2, Y2
+	VBLENDVPS    Y4, Y2, Y5, Y2
+	VCVTDQ2PS    Y3, Y3
+	VBROADCASTSS vecmathConstants<>+1120(SB), Y4
+	VMOVAPS      Y4, Y4
+	VFMADD213PS  vecmathConstants<>+1152(SB), Y2, Y4
+	VFMADD213PS  vecmathConstants<>+1184(SB), Y2, Y4
+	VFMADD213PS  vecmathConstants<>+1216(SB), Y2, Y4
+	VFMADD213PS  vecmathConstants<>+1248(SB), Y2, Y4
+	VFMADD213PS  vecmathConstants<>+1280(SB), Y2, Y4
+	VFMADD213PS  vecmathConstants<>+1312(SB), Y2, Y4
+	VFMADD213PS  vecmathConstants<>+1344(SB), Y2, Y4
+	VFMADD213PS  vecmathConstants<>+1376(SB), Y2, Y4
+	VMULPS       Y2, Y2, Y5
+	VFMADD213PS  vecmathConstants<>+1408(SB), Y2, Y4
+	VMULPS       Y5, Y4, Y4
+	VMOVAPS      Y4, Y4
+	VFMADD231PS  vecmathConstants<>+128(SB), Y3, Y4
+	VADDPS       Y2, Y4, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  vecmathConstants<>+96(SB), Y3, Y2
 	VCMPPS       $0x00, vecmathConstants<>+1440(SB), Y1, Y3
 	VBROADCASTSS vecmathConstants<>+1440(SB), Y4
 	VBLENDVPS    Y3, Y4, Y2, Y2
@@ -591,72 +556,37 @@ one_done:
 	VMASKMOVPS   (DX), Y0, Y1
 	VADDPS       vecmathConstants<>+320(SB), Y1, Y2
 	VPSUBD       vecmathConstants<>+1024(SB), Y2, Y3
-	VPSRAD       $0x17, Y3, Y3
-	VBROADCASTSS vecmathConstants<>+352(SB), Y4
-	VPSUBD       Y3, Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VSUBPS       vecmathConstants<>+320(SB), Y4, Y5
-	VMOVAPS      Y5, Y5
-	VFMADD231PS  Y4, Y1, Y5
-	VCVTDQ2PS    Y3, Y3
-	VBROADCASTSS vecmathConstants<>+1120(SB), Y4
-	VMOVAPS      Y4, Y4
-	VFMADD213PS  vecmathConstants<>+1152(SB), Y5, Y4
-	VFMADD213PS  vecmathConstants<>+1184(SB), Y5, Y4
-	VFMADD213PS  vecmathConstants<>+1216(SB), Y5, Y4
-	VFMADD213PS  vecmathConstants<>+1248(SB), Y5, Y4
-	VFMADD213PS  vecmathConstants<>+1280(SB), Y5, Y4
-	VFMADD213PS  vecmathConstants<>+1312(SB), Y5, Y4
-	VFMADD213PS  vecmathConstants<>+1344(SB), Y5, Y4
-	VFMADD213PS  vecmathConstants<>+1376(SB), Y5, Y4
-	VMULPS       Y5, Y5, Y6
-	VFMADD213PS  vecmathConstants<>+1408(SB), Y5, Y4
-	VMULPS       Y6, Y4, Y4
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  vecmathConstants<>+128(SB), Y3, Y4
-	VADDPS       Y5, Y4, Y4
-	VMOVAPS      Y4, Y4
-	VFMADD231PS  vecmathConstants<>+96(SB), Y3, Y4
-	VCMPPS       $0x1d, vecmathConstants<>+1600(SB), Y1, Y3
-	VCMPPS       $0x11, vecmathConstants<>+960(SB), Y1, Y5
-	VMULPS       vecmathConstants<>+992(SB), Y1, Y6
-	VBLENDVPS    Y5, Y6, Y1, Y6
-	VPSUBD       vecmathConstants<>+1024(SB), Y6, Y6
-	VPSRAD       $0x17, Y6, Y7
-	VCVTDQ2PS    Y7, Y7
-	VANDPS       vecmathConstants<>+1056(SB), Y5, Y5
-	VSUBPS       Y5, Y7, Y5
-	VANDPS       vecmathConstants<>+1088(SB), Y6, Y6
-	VPADDD       vecmathConstants<>+1024(SB), Y6, Y6
-	VSUBPS       vecmathConstants<>+320(SB), Y6, Y6
-	VBROADCASTSS vecmathConstants<>+1120(SB), Y7
-	VMOVAPS      Y7, Y7
-	VFMADD213PS  vecmathConstants<>+1152(SB), Y6, Y7
-	VFMADD213PS  vecmathConstants<>+1184(SB), Y6, Y7
-	VFMADD213PS  vecmathConstants<>+1216(SB), Y6, Y7
-	VFMADD213PS  vecmathConstants<>+1248(SB), Y6, Y7
-	VFMADD213PS  vecmathConstants<>+1280(SB), Y6, Y7
-	VFMADD213PS  vecmathConstants<>+1312(SB), Y6, Y7
-	VFMADD213PS  vecmathConstants<>+1344(SB), Y6, Y7
-	VFMADD213PS  vecmathConstants<>+1376(SB), Y6, Y7
-	VMULPS       Y6, Y6, Y8
-	VFMADD213PS  vecmathConstants<>+1408(SB), Y6, Y7
-	VMULPS       Y8, Y7, Y7
-	VMOVAPS      Y7, Y7
-	VFMADD231PS  vecmathConstants<>+128(SB), Y5, Y7
-	VADDPS       Y6, Y7, Y6
+	VPSRAD       $0x17, Y3, Y4
+	VBROADCASTSS vecmathConstants<>+352(SB), Y5
+	VPSUBD       Y4, Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VSUBPS       vecmathConstants<>+320(SB), Y5, Y6
 	VMOVAPS      Y6, Y6
-	VFMADD231PS  vecmathConstants<>+96(SB), Y5, Y6
-	VCMPPS       $0x00, vecmathConstants<>+1440(SB), Y1, Y5
-	VBROADCASTSS vecmathConstants<>+1440(SB), Y7
-	VBLENDVPS    Y5, Y7, Y6, Y5
-	VCMPPS       $0x00, vecmathConstants<>+1472(SB), Y1, Y6
-	VBROADCASTSS vecmathConstants<>+1504(SB), Y7
-	VBLENDVPS    Y6, Y7, Y5, Y5
-	VCMPPS       $0x19, vecmathConstants<>+1472(SB), Y1, Y6
-	VBROADCASTSS vecmathConstants<>+1536(SB), Y7
-	VBLENDVPS    Y6, Y7, Y5, Y5
-	VBLENDVPS    Y3, Y5, Y4, Y3
+	VFMADD231PS  Y5, Y1, Y6
+	VANDPS       vecmathConstants<>+1088(SB), Y3, Y3
+	VPADDD       vecmathConstants<>+1024(SB), Y3, Y3
+	VCMPPS       $0x1d, vecmathConstants<>+1600(SB), Y1, Y5
+	VSUBPS       vecmathConstants<>+320(SB), Y3, Y3
+	VBLENDVPS    Y5, Y3, Y6, Y3
+	VCVTDQ2PS    Y4, Y4
+	VBROADCASTSS vecmathConstants<>+1120(SB), Y5
+	VMOVAPS      Y5, Y5
+	VFMADD213PS  vecmathConstants<>+1152(SB), Y3, Y5
+	VFMADD213PS  vecmathConstants<>+1184(SB), Y3, Y5
+	VFMADD213PS  vecmathConstants<>+1216(SB), Y3, Y5
+	VFMADD213PS  vecmathConstants<>+1248(SB), Y3, Y5
+	VFMADD213PS  vecmathConstants<>+1280(SB), Y3, Y5
+	VFMADD213PS  vecmathConstants<>+1312(SB), Y3, Y5
+	VFMADD213PS  vecmathConstants<>+1344(SB), Y3, Y5
+	VFMADD213PS  vecmathConstants<>+1376(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  vecmathConstants<>+1408(SB), Y3, Y5
+	VMULPS       Y6, Y5, Y5
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  vecmathConstants<>+128(SB), Y4, Y5
+	VADDPS       Y3, Y5, Y3
+	VMOVAPS      Y3, Y3
+	VFMADD231PS  vecmathConstants<>+96(SB), Y4, Y3
 	VCMPPS       $0x00, vecmathConstants<>+1440(SB), Y2, Y4
 	VBROADCASTSS vecmathConstants<>+1440(SB), Y5
 	VBLENDVPS    Y4, Y5, Y3, Y3
@@ -3146,79 +3076,46 @@ one:
 	VMOVUPS          (DX), Z0
 	VADDPS.BCST      vecmathConstants<>+320(SB), Z0, Z1
 	VPSUBD.BCST      vecmathConstants<>+1024(SB), Z1, Z2
-	VPSRAD           $0x17, Z2, Z2
-	VBROADCASTSS     vecmathConstants<>+352(SB), Z21
-	VPSUBD           Z2, Z21, Z21
-	VPSLLD           $0x17, Z21, Z21
-	VSUBPS.BCST      vecmathConstants<>+320(SB), Z21, Z22
-	VMOVAPS          Z22, Z22
-	VFMADD231PS      Z21, Z0, Z22
-	VCVTDQ2PS        Z2, Z2
-	VBROADCASTSS     vecmathConstants<>+1120(SB), Z21
-	VMOVAPS          Z21, Z21
-	VFMADD213PS.BCST vecmathConstants<>+1152(SB), Z22, Z21
-	VFMADD213PS.BCST vecmathConstants<>+1184(SB), Z22, Z21
-	VFMADD213PS.BCST vecmathConstants<>+1216(SB), Z22, Z21
-	VFMADD213PS.BCST vecmathConstants<>+1248(SB), Z22, Z21
-	VFMADD213PS.BCST vecmathConstants<>+1280(SB), Z22, Z21
-	VFMADD213PS.BCST vecmathConstants<>+1312(SB), Z22, Z21
-	VFMADD213PS.BCST vecmathConstants<>+1344(SB), Z22, Z21
-	VFMADD213PS.BCST vecmathConstants<>+1376(SB), Z22, Z21
-	VMULPS           Z22, Z22, Z23
-	VFMADD213PS.BCST vecmathConstants<>+1408(SB), Z22, Z21
-	VMULPS           Z23, Z21, Z21
-	VMOVAPS          Z21, Z21
-	VFMADD231PS.BCST vecmathConstants<>+128(SB), Z2, Z21
-	VADDPS           Z22, Z21, Z21
-	VMOVAPS          Z21, Z21
-	VFMADD231PS.BCST vecmathConstants<>+96(SB), Z2, Z21
-	VCMPPS.BCST      $0x1d, vecmathConstants<>+1600(SB), Z0, K1
-	VCMPPS.BCST      $0x11, vecmathConstants<>+960(SB), Z0, K2
-	VMULPS.BCST      vecmathConstants<>+992(SB), Z0, Z2
-	VBLENDMPS        Z2, Z0, K2, Z3
-	VPSUBD.BCST      vecmathConstants<>+1024(SB), Z3, Z2
-	VPSRAD           $0x17, Z2, Z22
-	VCVTDQ2PS        Z22, Z22
-	VBROADCASTSS     vecmathConstants<>+1056(SB), Z23
-	VMOVAPS.Z        Z23, K2, Z23
-	VSUBPS           Z23, Z22, Z22
+	VPSRAD           $0x17, Z2, Z3
+	VBROADCASTSS     vecmathConstants<>+352(SB), Z4
+	VPSUBD           Z3, Z4, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VSUBPS.BCST      vecmathConstants<>+320(SB), Z4, Z15
+	VMOVAPS          Z15, Z15
+	VFMADD231PS      Z4, Z0, Z15
 	VANDPS.BCST      vecmathConstants<>+1088(SB), Z2, Z2
 	VPADDD.BCST      vecmathConstants<>+1024(SB), Z2, Z2
+	VCMPPS.BCST      $0x1d, vecmathConstants<>+1600(SB), Z0, K1
 	VSUBPS.BCST      vecmathConstants<>+320(SB), Z2, Z2
-	VBROADCASTSS     vecmathConstants<>+1120(SB), Z23
-	VMOVAPS          Z23, Z23
-	VFMADD213PS.BCST vecmathConstants<>+1152(SB), Z2, Z23
-	VFMADD213PS.BCST vecmathConstants<>+1184(SB), Z2, Z23
-	VFMADD213PS.BCST vecmathConstants<>+1216(SB), Z2, Z23
-	VFMADD213PS.BCST vecmathConstants<>+1248(SB), Z2, Z23
-	VFMADD213PS.BCST vecmathConstants<>+1280(SB), Z2, Z23
-	VFMADD213PS.BCST vecmathConstants<>+1312(SB), Z2, Z23
-	VFMADD213PS.BCST vecmathConstants<>+1344(SB), Z2, Z23
-	VFMADD213PS.BCST vecmathConstants<>+1376(SB), Z2, Z23
-	VMULPS           Z2, Z2, Z24
-	VFMADD213PS.BCST vecmathConstants<>+1408(SB), Z2, Z23
-	VMULPS           Z24, Z23, Z23
-	VMOVAPS          Z23, Z23
-	VFMADD231PS.BCST vecmathConstants<>+128(SB), Z22, Z23
-	VADDPS           Z2, Z23, Z2
-	VMOVAPS          Z2, Z2
-	VFMADD231PS.BCST vecmathConstants<>+96(SB), Z22, Z2
-	VCMPPS.BCST      $0x00, vecmathConstants<>+1440(SB), Z0, K2
-	VBLENDMPS.BCST   vecmathConstants<>+1440(SB), Z2, K2, Z4
-	VCMPPS.BCST      $0x00, vecmathConstants<>+1472(SB), Z0, K2
-	VBLENDMPS.BCST   vecmathConstants<>+1504(SB), Z4, K2, Z5
-	VCMPPS.BCST      $0x19, vecmathConstants<>+1472(SB), Z0, K2
-	VBLENDMPS.BCST   vecmathConstants<>+1536(SB), Z5, K2, Z6
-	VBLENDMPS        Z6, Z21, K1, Z7
+	VBLENDMPS        Z2, Z15, K1, Z5
+	VCVTDQ2PS        Z3, Z2
+	VBROADCASTSS     vecmathConstants<>+1120(SB), Z3
+	VMOVAPS          Z3, Z3
+	VFMADD213PS.BCST vecmathConstants<>+1152(SB), Z5, Z3
+	VFMADD213PS.BCST vecmathConstants<>+1184(SB), Z5, Z3
+	VFMADD213PS.BCST vecmathConstants<>+1216(SB), Z5, Z3
+	VFMADD213PS.BCST vecmathConstants<>+1248(SB), Z5, Z3
+	VFMADD213PS.BCST vecmathConstants<>+1280(SB), Z5, Z3
+	VFMADD213PS.BCST vecmathConstants<>+1312(SB), Z5, Z3
+	VFMADD213PS.BCST vecmathConstants<>+1344(SB), Z5, Z3
+	VFMADD213PS.BCST vecmathConstants<>+1376(SB), Z5, Z3
+	VMULPS           Z5, Z5, Z4
+	VFMADD213PS.BCST vecmathConstants<>+1408(SB), Z5, Z3
+	VMULPS           Z4, Z3, Z3
+	VMOVAPS          Z3, Z3
+	VFMADD231PS.BCST vecmathConstants<>+128(SB), Z2, Z3
+	VADDPS           Z5, Z3, Z3
+	VMOVAPS          Z3, Z3
+	VFMADD231PS.BCST vecmathConstants<>+96(SB), Z2, Z3
 	VCMPPS.BCST      $0x00, vecmathConstants<>+1440(SB), Z1, K1
-	VBLENDMPS.BCST   vecmathConstants<>+1440(SB), Z7, K1, Z8
+	VBLENDMPS.BCST   vecmathConstants<>+1440(SB), Z3, K1, Z6
 	VCMPPS.BCST      $0x00, vecmathConstants<>+1472(SB), Z1, K1
-	VBLENDMPS.BCST   vecmathConstants<>+1504(SB), Z8, K1, Z9
+	VBLENDMPS.BCST   vecmathConstants<>+1504(SB), Z6, K1, Z7
 	VCMPPS.BCST      $0x19, vecmathConstants<>+1472(SB), Z1, K1
-	VBLENDMPS.BCST   vecmathConstants<>+1536(SB), Z9, K1, Z10
+	VBLENDMPS.BCST   vecmathConstants<>+1536(SB), Z7, K1, Z8
 	VCMPPS.BCST      $0x00, vecmathConstants<>+1472(SB), Z0, K1
-	VBLENDMPS        Z0, Z10, K1, Z11
-	VMOVUPS          Z11, (CX)
+	VBLENDMPS        Z0, Z8, K1, Z9
+	VMOVUPS          Z9, (CX)
 	ADDQ             $+64, CX
 	ADDQ             $+64, DX
 	SUBQ             $+16, AX
@@ -3234,79 +3131,46 @@ one_done:
 	VMOVUPS.Z        (DX), K1, Z0
 	VADDPS.BCST      vecmathConstants<>+320(SB), Z0, Z1
 	VPSUBD.BCST      vecmathConstants<>+1024(SB), Z1, Z2
-	VPSRAD           $0x17, Z2, Z2
-	VBROADCASTSS     vecmathConstants<>+352(SB), Z3
-	VPSUBD           Z2, Z3, Z3
-	VPSLLD           $0x17, Z3, Z3
-	VSUBPS.BCST      vecmathConstants<>+320(SB), Z3, Z4
-	VMOVAPS          Z4, Z4
-	VFMADD231PS      Z3, Z0, Z4
-	VCVTDQ2PS        Z2, Z2
-	VBROADCASTSS     vecmathConstants<>+1120(SB), Z3
-	VMOVAPS          Z3, Z3
-	VFMADD213PS.BCST vecmathConstants<>+1152(SB), Z4, Z3
-	VFMADD213PS.BCST vecmathConstants<>+1184(SB), Z4, Z3
-	VFMADD213PS.BCST vecmathConstants<>+1216(SB), Z4, Z3
-	VFMADD213PS.BCST vecmathConstants<>+1248(SB), Z4, Z3
-	VFMADD213PS.BCST vecmathConstants<>+1280(SB), Z4, Z3
-	VFMADD213PS.BCST vecmathConstants<>+1312(SB), Z4, Z3
-	VFMADD213PS.BCST vecmathConstants<>+1344(SB), Z4, Z3
-	VFMADD213PS.BCST vecmathConstants<>+1376(SB), Z4, Z3
-	VMULPS           Z4, Z4, Z5
-	VFMADD213PS.BCST vecmathConstants<>+1408(SB), Z4, Z3
-	VMULPS           Z5, Z3, Z3
-	VMOVAPS          Z3, Z3
-	VFMADD231PS.BCST vecmathConstants<>+128(SB), Z2, Z3
-	VADDPS           Z4, Z3, Z3
-	VMOVAPS          Z3, Z3
-	VFMADD231PS.BCST vecmathConstants<>+96(SB), Z2, Z3
-	VCMPPS.BCST      $0x1d, vecmathConstants<>+1600(SB), Z0, K2
-	VCMPPS.BCST      $0x11, vecmathConstants<>+960(SB), Z0, K3
-	VMULPS.BCST      vecmathConstants<>+992(SB), Z0, Z2
-	VBLENDMPS        Z2, Z0, K3, Z12
-	VPSUBD.BCST      vecmathConstants<>+1024(SB), Z12, Z2
-	VPSRAD           $0x17, Z2, Z4
-	VCVTDQ2PS        Z4, Z4
-	VBROADCASTSS     vecmathConstants<>+1056(SB), Z5
-	VMOVAPS.Z        Z5, K3, Z5
-	VSUBPS           Z5, Z4, Z4
+	VPSRAD           $0x17, Z2, Z3
+	VBROADCASTSS     vecmathConstants<>+352(SB), Z4
+	VPSUBD           Z3, Z4, Z4
+	VPSLLD           $0x17, Z4, Z4
+	VSUBPS.BCST      vecmathConstants<>+320(SB), Z4, Z5
+	VMOVAPS          Z5, Z5
+	VFMADD231PS      Z4, Z0, Z5
 	VANDPS.BCST      vecmathConstants<>+1088(SB), Z2, Z2
 	VPADDD.BCST      vecmathConstants<>+1024(SB), Z2, Z2
+	VCMPPS.BCST      $0x1d, vecmathConstants<>+1600(SB), Z0, K2
 	VSUBPS.BCST      vecmathConstants<>+320(SB), Z2, Z2
-	VBROADCASTSS     vecmathConstants<>+1120(SB), Z5
-	VMOVAPS          Z5, Z5
-	VFMADD213PS.BCST vecmathConstants<>+1152(SB), Z2, Z5
-	VFMADD213PS.BCST vecmathConstants<>+1184(SB), Z2, Z5
-	VFMADD213PS.BCST vecmathConstants<>+1216(SB), Z2, Z5
-	VFMADD213PS.BCST vecmathConstants<>+1248(SB), Z2, Z5
-	VFMADD213PS.BCST vecmathConstants<>+1280(SB), Z2, Z5
-	VFMADD213PS.BCST vecmathConstants<>+1312(SB), Z2, Z5
-	VFMADD213PS.BCST vecmathConstants<>+1344(SB), Z2, Z5
-	VFMADD213PS.BCST vecmathConstants<>+1376(SB), Z2, Z5
-	VMULPS           Z2, Z2, Z6
-	VFMADD213PS.BCST vecmathConstants<>+1408(SB), Z2, Z5
-	VMULPS           Z6, Z5, Z5
-	VMOVAPS          Z5, Z5
-	VFMADD231PS.BCST vecmathConstants<>+128(SB), Z4, Z5
-	VADDPS           Z2, Z5, Z2
-	VMOVAPS          Z2, Z2
-	VFMADD231PS.BCST vecmathConstants<>+96(SB), Z4, Z2
-	VCMPPS.BCST      $0x00, vecmathConstants<>+1440(SB), Z0, K3
-	VBLENDMPS.BCST   vecmathConstants<>+1440(SB), Z2, K3, Z13
-	VCMPPS.BCST      $0x00, vecmathConstants<>+1472(SB), Z0, K3
-	VBLENDMPS.BCST   vecmathConstants<>+1504(SB), Z13, K3, Z14
-	VCMPPS.BCST      $0x19, vecmathConstants<>+1472(SB), Z0, K3
-	VBLENDMPS.BCST   vecmathConstants<>+1536(SB), Z14, K3, Z15
-	VBLENDMPS        Z15, Z3, K2, Z16
+	VBLENDMPS        Z2, Z5, K2, Z10
+	VCVTDQ2PS        Z3, Z2
+	VBROADCASTSS     vecmathConstants<>+1120(SB), Z3
+	VMOVAPS          Z3, Z3
+	VFMADD213PS.BCST vecmathConstants<>+1152(SB), Z10, Z3
+	VFMADD213PS.BCST vecmathConstants<>+1184(SB), Z10, Z3
+	VFMADD213PS.BCST vecmathConstants<>+1216(SB), Z10, Z3
+	VFMADD213PS.BCST vecmathConstants<>+1248(SB), Z10, Z3
+	VFMADD213PS.BCST vecmathConstants<>+1280(SB), Z10, Z3
+	VFMADD213PS.BCST vecmathConstants<>+1312(SB), Z10, Z3
+	VFMADD213PS.BCST vecmathConstants<>+1344(SB), Z10, Z3
+	VFMADD213PS.BCST vecmathConstants<>+1376(SB), Z10, Z3
+	VMULPS           Z10, Z10, Z4
+	VFMADD213PS.BCST vecmathConstants<>+1408(SB), Z10, Z3
+	VMULPS           Z4, Z3, Z3
+	VMOVAPS          Z3, Z3
+	VFMADD231PS.BCST vecmathConstants<>+128(SB), Z2, Z3
+	VADDPS           Z10, Z3, Z3
+	VMOVAPS          Z3, Z3
+	VFMADD231PS.BCST vecmathConstants<>+96(SB), Z2, Z3
 	VCMPPS.BCST      $0x00, vecmathConstants<>+1440(SB), Z1, K2
-	VBLENDMPS.BCST   vecmathConstants<>+1440(SB), Z16, K2, Z17
+	VBLENDMPS.BCST   vecmathConstants<>+1440(SB), Z3, K2, Z11
 	VCMPPS.BCST      $0x00, vecmathConstants<>+1472(SB), Z1, K2
-	VBLENDMPS.BCST   vecmathConstants<>+1504(SB), Z17, K2, Z18
+	VBLENDMPS.BCST   vecmathConstants<>+1504(SB), Z11, K2, Z12
 	VCMPPS.BCST      $0x19, vecmathConstants<>+1472(SB), Z1, K2
-	VBLENDMPS.BCST   vecmathConstants<>+1536(SB), Z18, K2, Z19
+	VBLENDMPS.BCST   vecmathConstants<>+1536(SB), Z12, K2, Z13
 	VCMPPS.BCST      $0x00, vecmathConstants<>+1472(SB), Z0, K2
-	VBLENDMPS        Z0, Z19, K2, Z20
-	VMOVUPS          Z20, K1, (CX)
+	VBLENDMPS        Z0, Z13, K2, Z14
+	VMOVUPS          Z14, K1, (CX)
 
 end:
 	VZEROUPPER

@@ -166,19 +166,22 @@ func (s vecISA) log2(x vec) vec {
 
 func (s vecISA) log1p(x vec) vec {
 	u := s.add(x, s.k(1))
-	y := s.log1pFinite(x, u)
-	y = s.pickLanes(s.cmp(cmpGE, x, s.k(0x1p100)), s.log(x), y) // 2^-e would become denormal
+	y := s.log1pFinite(x, u, true)
 	y = s.logSpecial(u, y)
 	return s.pickLanes(s.cmp(cmpEQ, x, s.k(0)), x, y)
 }
 
 // log1pFinite is log(1+x) for finite x > -1, given u = 1+x rounded: with 1+x = 2^e (1+f), f = 2^-e x + (2^-e - 1) loses
-// nothing of x to the rounding of 1+x.
-func (s vecISA) log1pFinite(x, u vec) vec {
+// nothing of x to the rounding of 1+x. large says whether x may be 2^100 or more.
+func (s vecISA) log1pFinite(x, u vec, large bool) vec {
 	i := s.isub(u, s.bits(uint64(math.Float32bits(math.Sqrt2/2))))
 	exponent := s.shiftRight(i, 23)
 	back := s.shiftLeft(s.isub(s.bitsVec(127), exponent), 23)
 	f := s.fma(x, back, s.sub(back, s.k(1)))
+	if large { // the 1 is lost in u long before 2^-e becomes denormal
+		m := s.iadd(s.and(i, s.bits(0x007fffff)), s.bits(uint64(math.Float32bits(math.Sqrt2/2))))
+		f = s.pickLanes(s.cmp(cmpGE, x, s.k(0x1p100)), s.sub(m, s.k(1)), f)
+	}
 	return s.logSum(s.fromInt(exponent), f)
 }
 
@@ -237,7 +240,7 @@ func (s vecISA) geluTanh(x vec) vec {
 // softplus is max(x, 0) + log(1+exp(-|x|)).
 func (s vecISA) softplus(x vec) vec {
 	e := s.exp(s.or(x, s.bits(s.signBit())))
-	return s.add(s.log1pFinite(e, s.add(e, s.k(1))), s.max(s.k(0), x))
+	return s.add(s.log1pFinite(e, s.add(e, s.k(1)), false), s.max(s.k(0), x))
 }
 
 // gelu is x g for x < 0 and x (1-g) for x ≥ 0, with g = Φ(-|x|) = exp(-x²/2) R(|x|). The square is carried in two parts, so that the
