@@ -155,13 +155,13 @@ func printTrials(w io.Writer, s *folder.Folder, trials []ledger.Trial) error {
 				fmt.Fprint(t, "\t")
 			}
 		}
-		fmt.Fprintf(t, "\t%s\n", r.Candidate)
+		fmt.Fprintf(t, "\t%s\n", s.Describe(r))
 	}
 	return t.Flush()
 }
 
 func printTrial(w io.Writer, s *folder.Folder, t ledger.Trial, attempts []ledger.Attempt) error {
-	fmt.Fprintf(w, "trial %d of %s: %s\ncandidate %s\nfrom %s\n", t.Number, s.Name, t.State, t.Candidate, t.Note)
+	fmt.Fprintf(w, "trial %d of %s: %s\n%s\ncandidate %s\nfrom %s\n", t.Number, s.Name, t.State, s.Describe(t), t.Candidate, t.Note)
 	if t.Error != "" {
 		fmt.Fprintf(w, "error: %s\n", t.Error)
 	}

@@ -22,6 +22,11 @@ type Problem interface {
 	Prepare(ctx context.Context, saved json.RawMessage) (keep json.RawMessage, err error)
 }
 
+// Describer is implemented by problems that can say what a candidate is in a few words.
+type Describer interface {
+	Describe(c space.Candidate) string
+}
+
 // Drawer is implemented by problems that can draw a candidate.
 type Drawer interface {
 	Draw(c space.Candidate) (Drawing, error)

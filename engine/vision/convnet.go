@@ -40,6 +40,18 @@ const (
 	Mobile = "mobile"
 )
 
+// String is the network in one line: side of the input, activation, stem, and each stage's block, depth x width, kernel and expansion.
+func (c ConvNet) String() string {
+	text := fmt.Sprintf("%dpx %s: %d", c.Resolution, c.Activation, c.Stem)
+	for _, s := range c.Stages {
+		text += fmt.Sprintf(" | %s %dx%d k%d", s.Block, s.Depth, s.Width, s.Kernel)
+		if s.Block == Mobile {
+			text += fmt.Sprintf(" e%d", s.Expansion)
+		}
+	}
+	return text
+}
+
 // Validate says which part cannot be built.
 func (c ConvNet) Validate() error {
 	side := c.Resolution

@@ -237,6 +237,15 @@ func (s *ImageSearch) Evaluate(ctx context.Context, job search.Job, report func(
 	return metrics, Save(job.Dir, Classifier{Net: net, Params: best, Classes: train.Classes, Mean: mean, Std: std})
 }
 
+// Describe writes a network as one line, such as "16px relu: 8 | plain 2x16 k3 | mobile 1x24 k5 e3".
+func (s *ImageSearch) Describe(c space.Candidate) string {
+	var n ConvNet
+	if err := c.Decode(&n); err != nil {
+		return c.String()
+	}
+	return n.String()
+}
+
 // Draw shows the layers with their normalisations and activations folded in.
 func (s *ImageSearch) Draw(c space.Candidate) (search.Drawing, error) {
 	n, err := s.net(c)

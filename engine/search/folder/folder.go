@@ -150,7 +150,7 @@ func (o *Folder) WriteReport(ctx context.Context) (string, error) {
 func (o *Folder) reportInput(ctx context.Context) (report.Input, error) {
 	in := report.Input{
 		Goals: o.study.Goals, Metrics: o.file.Problem.Metrics(), Settings: o.file.Summary(), Strategies: o.file.Strategies(), Generated: time.Now(),
-		ResumeWith: "palladio search resume " + o.Dir, ExportWith: "palladio search export " + o.Dir,
+		ResumeWith: "palladio search resume " + o.Dir, ExportWith: "palladio search export " + o.Dir, Describe: o.Describe,
 	}
 	var err error
 	if in.Study, err = o.Study(ctx); err != nil {
@@ -197,6 +197,16 @@ func (o *Folder) complete(s ledger.Study, trials []ledger.Trial) bool {
 	}
 	b := o.study.Budget
 	return b.Trials > 0 && len(trials) >= b.Trials || b.Seconds > 0 && s.Seconds >= b.Seconds
+}
+
+// Describe says what a trial's candidate is, in a few words where the problem can.
+func (o *Folder) Describe(t ledger.Trial) string {
+	if d, ok := o.file.Problem.(search.Describer); ok {
+		if c, err := o.candidate(t); err == nil {
+			return d.Describe(c)
+		}
+	}
+	return string(t.Candidate)
 }
 
 func (o *Folder) candidate(t ledger.Trial) (space.Candidate, error) {

@@ -22,6 +22,7 @@ const (
 type axis struct {
 	lo, hi float64
 	log    bool
+	whole  bool    // only whole numbers make sense
 	from   float64 // coordinate of lo
 	to     float64 // coordinate of hi
 }
@@ -56,6 +57,12 @@ func (a axis) at(v float64) float64 {
 	return a.from + u*(a.to-a.from)
 }
 
+// count makes an axis of whole numbers.
+func (a axis) count() axis {
+	a.whole = true
+	return a
+}
+
 // ticks are round values within the axis.
 func (a axis) ticks() []float64 {
 	if a.log {
@@ -79,6 +86,9 @@ func (a axis) ticks() []float64 {
 		if step = m * unit; step >= raw {
 			break
 		}
+	}
+	if a.whole {
+		step = max(math.Round(step), 1)
 	}
 	var out []float64
 	for k := math.Ceil(a.lo / step); k*step <= a.hi; k++ {
@@ -104,7 +114,7 @@ func trim(v float64) string {
 	if math.Abs(v) < 1e-12 {
 		return "0"
 	}
-	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.4g", v), ""), ".")
+	return fmt.Sprintf("%.4g", v)
 }
 
 // canvas collects SVG.
@@ -279,7 +289,7 @@ func historyPlots(in Input) ([]plot, []member) {
 	}
 	var members []member
 	lines := map[string]*line{}
-	var xs map[string][]float64 = map[string][]float64{}
+	xs := map[string][]float64{}
 	for i, t := range in.Trials {
 		by := note(t).By
 		l := lines[by]
@@ -310,7 +320,7 @@ func historyPlots(in Input) ([]plot, []member) {
 		for by, l := range lines {
 			all, allX = append(all, value(l)...), append(allX, xs[by]...)
 		}
-		c := newCanvas(name, newAxis(allX, left, width-right, false), newAxis(all, height-bottom, top, false), "trials asked", yTitle)
+		c := newCanvas(name, newAxis(allX, left, width-right, false).count(), newAxis(all, height-bottom, top, false), "trials asked", yTitle)
 		for _, s := range in.Strategies {
 			if l := lines[s]; l != nil && len(xs[s]) > 0 {
 				c.path("line "+color(in, s), xs[s], value(l), true)
@@ -377,7 +387,7 @@ func curves(in Input, front map[int]bool) *plot {
 	if len(xs) == 0 || slices.Max(xs) < 2 {
 		return nil
 	}
-	c := newCanvas("Learning curves", newAxis(xs, left, width-right, false), newAxis(ys, height-bottom, top, false), "step", title(in, metric))
+	c := newCanvas("Learning curves", newAxis(xs, left, width-right, false).count(), newAxis(ys, height-bottom, top, false), "step", title(in, metric))
 	for _, onFront := range []bool{false, true} {
 		for _, t := range in.Trials {
 			if front[t.Number] != onFront {

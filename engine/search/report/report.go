@@ -34,8 +34,9 @@ type Input struct {
 	Settings   [][2]string
 	Strategies []string
 	Machine    hw.Fingerprint
-	PricedFor  string          // the machine that latencies are modelled for; "" if none
-	Drawing    *search.Drawing // of the winner; nil if it cannot be drawn
+	PricedFor  string                      // the machine that latencies are modelled for; "" if none
+	Drawing    *search.Drawing             // of the winner; nil if it cannot be drawn
+	Describe   func(t ledger.Trial) string // a candidate in a few words
 	Generated  time.Time
 	ResumeWith string // the command that continues the study
 	ExportWith string // the command that exports the winner
@@ -60,19 +61,19 @@ func Write(w io.Writer, in Input) error {
 // view is what the template reads.
 type view struct {
 	Input
-	Winner                *ledger.Trial
-	WinnerJSON            string
-	Tiles                 []tile
-	Fronts                []plot
-	History               []plot
-	Curves                *plot
-	Network               template.HTML
-	Layers                []search.DrawnLayer
-	Columns               []column
-	Rows                  []row
-	Fingerprint           [][2]string
-	Done, Failed, Stopped int
-	Members               []member
+	Winner                 *ledger.Trial
+	WinnerJSON, WinnerText string
+	Tiles                  []tile
+	Fronts                 []plot
+	History                []plot
+	Curves                 *plot
+	Network                template.HTML
+	Layers                 []search.DrawnLayer
+	Columns                []column
+	Rows                   []row
+	Fingerprint            [][2]string
+	Done, Failed, Stopped  int
+	Members                []member
 }
 
 type tile struct{ Label, Value, Note string }
@@ -87,7 +88,7 @@ type row struct {
 	Seconds               string
 	Attempts              int
 	Parents               string
-	Candidate             string
+	Candidate, Described  string
 	Error                 string
 }
 
@@ -135,6 +136,7 @@ func build(in Input) view {
 		if json.Indent(&b, w.Candidate, "", "  ") == nil {
 			v.WinnerJSON = b.String()
 		}
+		v.WinnerText = in.Describe(w)
 		v.Tiles = tiles(in, w)
 	}
 	v.Fronts = frontPlots(in, front)
@@ -204,7 +206,7 @@ func table(in Input, front map[int]bool) ([]column, []row) {
 	var rows []row
 	for _, t := range in.Trials {
 		n := note(t)
-		r := row{Number: t.Number, State: string(t.State), By: n.By, How: n.How, Attempts: t.Attempts, Candidate: string(t.Candidate), Error: t.Error}
+		r := row{Number: t.Number, State: string(t.State), By: n.By, How: n.How, Attempts: t.Attempts, Candidate: string(t.Candidate), Described: in.Describe(t), Error: t.Error}
 		if front[t.Number] {
 			r.Front = "front"
 		}
