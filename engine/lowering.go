@@ -210,6 +210,7 @@ func (b *builder) update(u op.Updater) error {
 		}
 		l.in = append(l.in, t)
 	}
+	first := len(b.calls)
 	err := u.Update(l)
 	if err == nil {
 		err = l.err
@@ -217,7 +218,18 @@ func (b *builder) update(u op.Updater) error {
 	if err != nil {
 		return fmt.Errorf("update: %w", err)
 	}
+	for i := range b.calls[first:] { // sums over gradients leave the absent ones out
+		c := &b.calls[first+i]
+		c.accumulates = c.accumulates || isSum(c.kernel)
+	}
 	return nil
+}
+
+// isSum says whether a kernel adds two tensors of one shape.
+func isSum(k kernels.Kernel) bool {
+	e, ok := k.(kernels.Elementwise)
+	return ok && len(e.Inputs) == 2 && len(e.Code) == 1 && e.Code[0] == kernels.Instr{Op: kernels.Add, A: 0, B: 1} &&
+		slices.Equal(e.Inputs[0].Strides, kernels.DenseStrides(e.Shape)) && slices.Equal(e.Inputs[1].Strides, kernels.DenseStrides(e.Shape))
 }
 
 func (b *builder) temp(t kernels.DType, shape []int) op.Tensor {

@@ -102,7 +102,7 @@ func (b *Builder) Stream() uint32 {
 	return b.stream
 }
 
-// Input makes a variable of the parameters' type, with a value of zeros to be filled in place.
+// Input makes a variable of the parameters' type, with a value of zeros to be filled in place (of a scalar: to be replaced by gorgonia.Let).
 func (b *Builder) Input(name string, shape ...int) Node {
 	return b.variable(name, newDense(b.params.dtype, shape))
 }

@@ -357,3 +357,41 @@ func TestParamsCopies(t *testing.T) {
 	}
 	var _ *tensor.Dense = p.Get("bias").Value
 }
+
+// TestSwitchedBranches trains a network with two branches of which one is taken, under a global norm: only the parameters on the path move.
+func TestSwitchedBranches(t *testing.T) {
+	params := nn.NewParams(1)
+	b := params.Build(gorgonia.NewGraph())
+	x, y := b.Input("x", 8, 6), b.Labels("y", 8)
+	selector := gorgonia.NewScalar(b.Graph(), tensor.Int, gorgonia.WithName("selector"))
+	h := b.Apply("stem", nn.Linear{Out: 5}, x)
+	left, right := b.Apply("left", nn.Linear{Out: 3}, h), b.Apply("right", nn.Linear{Out: 3}, h)
+	z := b.Do(func() (nn.Node, error) { return op.Switch(selector, left, right) }, left, right)
+	cost := b.CrossEntropy(z, y, op.CrossEntropyOptions{})
+	opt, err := nn.NewOptimizer(b, cost, nn.Adam(0), nn.ClipNorm(1), nn.Average(0.5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	vm := engine.New(b.Graph(), engine.WithUpdate(opt))
+	defer vm.Close()
+	for i, v := 0, x.Value().Data().([]float32); i < len(v); i++ {
+		v[i] = float32(i%5) - 2
+	}
+	for taken, moved := range [][]string{{"stem", "left"}, {"stem", "right"}} {
+		before := params.Clone()
+		if err := gorgonia.Let(selector, taken); err != nil {
+			t.Fatal(err)
+		}
+		opt.Step(0.1)
+		if err := vm.RunAll(); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range params.All() {
+			scope, _, _ := strings.Cut(p.Name, ".")
+			same := slices.Equal(p.Value.Data().([]float32), before.Get(p.Name).Value.Data().([]float32))
+			if want := !slices.Contains(moved, scope); same != want {
+				t.Errorf("branch %d: %s stays as it is: %v, want %v", taken, p.Name, same, want)
+			}
+		}
+	}
+}

@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -88,6 +89,7 @@ type Optimizer struct {
 	clip, average float64
 	only          func(*Param) bool
 	decayAll      bool
+	branches      bool // the graph has a Switch
 
 	params []*Param
 	state  *Params // by "<parameter>/<state>"; "average/<parameter>"
@@ -121,7 +123,7 @@ func OptimizerWithState(b *Builder, cost Node, rule Rule, from *Optimizer, opts 
 	if b.Err() != nil {
 		return nil, b.Err()
 	}
-	o := &Optimizer{rule: rule, from: b.params}
+	o := &Optimizer{rule: rule, from: b.params, branches: hasBranches(b.graph)}
 	for _, f := range opts {
 		f(o)
 	}
@@ -216,16 +218,7 @@ func (o *Optimizer) Update(l op.Lowering) error {
 	t := hyper.Type
 	var scale op.Tensor
 	if o.clip > 0 {
-		var args []op.Tensor
-		for _, s := range o.steps {
-			g := l.In(s.grad)
-			k := kernels.Reduce{Op: kernels.ReduceSumSq, Type: t, Shape: []int{g.Elems()}, Axes: []int{0}}
-			sum := l.Temp(t)
-			l.Emit(k, g.Reshape(g.Elems()), sum)
-			args = append(args, sum.Reshape(1))
-		}
-		scale = l.Temp(t, 1)
-		l.Emit(kernels.ClipScale{Type: t, Count: len(args), MaxNorm: o.clip}, append(args, l.Temp(t, 1), scale)...)
+		scale = o.clipScale(l, t)
 	} else {
 		scale = l.Const(t, []int{1}, []float64{1})
 	}
@@ -244,6 +237,35 @@ func (o *Optimizer) Update(l op.Lowering) error {
 		}
 	}
 	return nil
+}
+
+// clipScale emits what clips the gradients' global norm. Where the graph has branches, some gradients may be absent: the squares are then added in pairs, and
+// the machine leaves an absent one out of a sum.
+func (o *Optimizer) clipScale(l op.Lowering, t kernels.DType) op.Tensor {
+	var squares []op.Tensor
+	for _, s := range o.steps {
+		g := l.In(s.grad)
+		k := kernels.Reduce{Op: kernels.ReduceSumSq, Type: t, Shape: []int{g.Elems()}, Axes: []int{0}}
+		sum := l.Temp(t)
+		l.Emit(k, g.Reshape(g.Elems()), sum)
+		squares = append(squares, sum.Reshape(1))
+	}
+	dense := kernels.EltInput{Type: t, Strides: []int{0}} // of one element
+	add := kernels.Elementwise{Type: t, Shape: []int{1}, Inputs: []kernels.EltInput{dense, dense},
+		Code: []kernels.Instr{{Op: kernels.Add, A: 0, B: 1}}, Outputs: []kernels.EltOutput{{Type: t, Value: 2}}}
+	for o.branches && len(squares) > 1 {
+		sum := l.Temp(t, 1)
+		l.Emit(add, squares[0], squares[1], sum)
+		squares = append(squares[2:], sum)
+	}
+	scale := l.Temp(t, 1)
+	l.Emit(kernels.ClipScale{Type: t, Count: len(squares), MaxNorm: o.clip}, append(squares, l.Temp(t, 1), scale)...)
+	return scale
+}
+
+// hasBranches says whether a graph has operators that leave branches out.
+func hasBranches(g *gorgonia.ExprGraph) bool {
+	return slices.ContainsFunc(g.AllNodes(), func(n Node) bool { _, ok := n.Op().(op.Branching); return ok })
 }
 
 // Step prepares the next run: it sets the learning rate and counts the step. Call it before each run of the plan.

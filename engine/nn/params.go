@@ -105,6 +105,9 @@ func (p *Params) ensure(name string, shape []int, init Init, trained, decays boo
 	if err := kernels.CheckShape("parameter "+name, shape, 1); err != nil {
 		return nil, err
 	}
+	if len(shape) == 0 {
+		return nil, fmt.Errorf("parameter %s is a scalar, whose value gorgonia would copy: give it the shape [1]", name)
+	}
 	q := &Param{Name: name, Value: newDense(p.dtype, shape), Trained: trained, Decays: decays}
 	values, err := init.values(shape, newDraws(p.seed, name))
 	if err != nil {
@@ -135,16 +138,7 @@ func setFloats(d *tensor.Dense, values []float64) {
 		}
 	case []float64:
 		copy(to, values)
-	case float32, float64: // a scalar's Data is a copy
-		d.Set(0, convert(d.Dtype(), values[0]))
 	}
-}
-
-func convert(t tensor.Dtype, v float64) any {
-	if t == tensor.Float64 {
-		return v
-	}
-	return float32(v)
 }
 
 // hostBytes sees a tensor's memory.
