@@ -26,6 +26,7 @@ type gemmExec[T float] struct {
 	workers  []gemmWorker[T] // of the threads that multiply whole matrices; else one
 	perBatch bool            // blocked: each part is a whole matrix
 	split    gemmSplit       // of direct and dot
+	inPlace  bool            // direct on one thread, without copies and epilogue
 
 	a, b, bias, residual, c *T // operands of the current run
 	work                    []T
@@ -49,7 +50,7 @@ func prepareGEMM(d *Device, k kernels.GEMM) (kernels.Exec, error) {
 // newGEMM plans a simplified product in a mode that suits it.
 func newGEMM[T float](d *Device, k kernels.GEMM, mode gemmMode) *gemmExec[T] {
 	e := &gemmExec[T]{k: k, pool: d.pool, g: kernelsOf[T](d.level), mode: mode}
-	if !worthSharing(k) {
+	if d.pool.threads == 1 || !worthSharing(k) {
 		e.pool = &serial
 	}
 	threads := e.pool.threads
@@ -68,6 +69,7 @@ func newGEMM[T float](d *Device, k kernels.GEMM, mode gemmMode) *gemmExec[T] {
 	for i := range e.workers {
 		e.workers[i].init(e.g, vecmathOf[T](d.level), k, threads)
 	}
+	e.inPlace = mode == gemmDirect && e.pool == &serial && e.scratch == 0 && !e.workers[0].product.before && !e.workers[0].product.after
 	return e
 }
 
@@ -94,9 +96,8 @@ func worthSharing(k kernels.GEMM) bool {
 
 // choose picks the mode for a simplified product.
 func (g *gemmKernels[T]) choose(k kernels.GEMM) gemmMode {
-	long := k.K >= dotLength
 	switch {
-	case long && k.TransB && k.M <= dotRows, long && !k.TransA && k.N <= dotRows:
+	case k.K >= dotLength && k.TransB && k.M <= dotRows, !k.TransA && dotColumnsPay(k.M, k.N, k.K):
 		return gemmDot
 	case k.TransA && k.N <= dotRows && k.M > k.N:
 		return gemmFlipped
@@ -161,6 +162,8 @@ func (e *gemmExec[T]) Run(args []kernels.Arg, workspace kernels.Arg) error {
 	e.c = data[T](args[next])
 	e.work = kernels.Slice[T](workspace)
 	switch {
+	case e.inPlace:
+		e.runInPlace()
 	case e.mode != gemmBlocked && e.pool == &serial:
 		for q := range k.Batch {
 			e.bind(&e.workers[0], q)
@@ -179,6 +182,18 @@ func (e *gemmExec[T]) Run(args []kernels.Arg, workspace kernels.Arg) error {
 	}
 	e.a, e.b, e.bias, e.residual, e.c, e.work = nil, nil, nil, nil, nil, nil
 	return nil
+}
+
+// runInPlace is the short way of small products that need neither copies nor more of an epilogue than the tiles have.
+func (e *gemmExec[T]) runInPlace() {
+	k, p := &e.k, &e.workers[0].product
+	rs, cs := k.LDA, 1
+	if k.TransA {
+		rs, cs = 1, k.LDA
+	}
+	for q := range k.Batch {
+		e.g.multiplyStrided(k.M, k.N, k.K, at(e.a, q*k.StrideA), rs, cs, at(e.b, q*k.StrideB), k.LDB, at(e.c, q*k.StrideC), k.LDC, p.flags, e.bias, p.clamp)
+	}
 }
 
 // data is the first element of an argument, nil where it is empty.
@@ -240,8 +255,8 @@ type gemmWorker[T float] struct {
 	epilogue gemmEpilogue[T]
 	clamp    [2]T
 	alpha    T
-	plain    bool  // nothing follows the product
-	dots     [16]T // results of a dot tile
+	plain    bool   // nothing follows the product
+	dots     [256]T // results of dot tiles
 }
 
 func (w *gemmWorker[T]) init(g *gemmKernels[T], v *vecmath[T], k kernels.GEMM, threads int) {

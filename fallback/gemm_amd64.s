@@ -626,6 +626,8 @@ TEXT ·sgemmAVX512x1x16Strided(SB), NOSPLIT, $0-96
 	SHLQ   $0x02, CX
 	SHLQ   $0x02, DX
 	MOVQ   a+8(FP), SI
+	MOVQ   rs+16(FP), DI
+	SHLQ   $0x02, DI
 	TESTQ  AX, AX
 	JLE    done
 
@@ -2892,6 +2894,556 @@ narrow:
 	VZEROUPPER
 	RET
 
+// func sgemmAVX512x15x16Strided(k int, a *float32, rs int, cs int, b *float32, ldb int, c *float32, ldc int, n int, flags int, bias *float32, clamp *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·sgemmAVX512x15x16Strided(SB), NOSPLIT, $0-96
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	MOVQ   k+0(FP), AX
+	MOVQ   n+64(FP), CX
+	MOVQ   $-1, DX
+	BZHIQ  CX, DX, DX
+	KMOVW  DX, K1
+	MOVQ   cs+24(FP), CX
+	MOVQ   ldb+40(FP), DX
+	MOVQ   b+32(FP), BX
+	SHLQ   $0x02, CX
+	SHLQ   $0x02, DX
+	MOVQ   a+8(FP), SI
+	MOVQ   rs+16(FP), DI
+	SHLQ   $0x02, DI
+	LEAQ   (SI)(DI*2), R8
+	ADDQ   DI, R8
+	LEAQ   (R8)(DI*2), R9
+	ADDQ   DI, R9
+	LEAQ   (R9)(DI*2), R10
+	ADDQ   DI, R10
+	LEAQ   (R10)(DI*2), R11
+	ADDQ   DI, R11
+	TESTQ  AX, AX
+	JLE    done
+
+loop:
+	VMOVUPS.Z    (BX), K1, Z15
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z15, Z16, Z0
+	VBROADCASTSS (SI)(DI*1), Z16
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (SI)(DI*2), Z16
+	VFMADD231PS  Z15, Z16, Z2
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (R8)(DI*1), Z16
+	VFMADD231PS  Z15, Z16, Z4
+	VBROADCASTSS (R8)(DI*2), Z16
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z15, Z16, Z6
+	VBROADCASTSS (R9)(DI*1), Z16
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (R9)(DI*2), Z16
+	VFMADD231PS  Z15, Z16, Z8
+	VBROADCASTSS (R10), Z16
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (R10)(DI*1), Z16
+	VFMADD231PS  Z15, Z16, Z10
+	VBROADCASTSS (R10)(DI*2), Z16
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (R11), Z16
+	VFMADD231PS  Z15, Z16, Z12
+	VBROADCASTSS (R11)(DI*1), Z16
+	VFMADD231PS  Z15, Z16, Z13
+	VBROADCASTSS (R11)(DI*2), Z16
+	VFMADD231PS  Z15, Z16, Z14
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	ADDQ         DX, BX
+	DECQ         AX
+	JNZ          loop
+
+done:
+	MOVQ      flags+72(FP), AX
+	MOVQ      c+48(FP), CX
+	MOVQ      ldc+56(FP), DX
+	SHLQ      $0x02, DX
+	TESTQ     $0x00000001, AX
+	JZ        noAccumulate
+	MOVQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z15
+	VADDPS    Z15, Z0, Z0
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z15
+	VADDPS    Z15, Z1, Z1
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z15
+	VADDPS    Z15, Z2, Z2
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z15
+	VADDPS    Z15, Z3, Z3
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z15
+	VADDPS    Z15, Z4, Z4
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z15
+	VADDPS    Z15, Z5, Z5
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z15
+	VADDPS    Z15, Z6, Z6
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z15
+	VADDPS    Z15, Z7, Z7
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z15
+	VADDPS    Z15, Z8, Z8
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z15
+	VADDPS    Z15, Z9, Z9
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z15
+	VADDPS    Z15, Z10, Z10
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z15
+	VADDPS    Z15, Z11, Z11
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z15
+	VADDPS    Z15, Z12, Z12
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z15
+	VADDPS    Z15, Z13, Z13
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z15
+	VADDPS    Z15, Z14, Z14
+	ADDQ      DX, BX
+
+noAccumulate:
+	TESTQ     $0x00000002, AX
+	JZ        noBias
+	MOVQ      bias+80(FP), BX
+	VMOVUPS.Z (BX), K1, Z15
+	VADDPS    Z15, Z0, Z0
+	VADDPS    Z15, Z1, Z1
+	VADDPS    Z15, Z2, Z2
+	VADDPS    Z15, Z3, Z3
+	VADDPS    Z15, Z4, Z4
+	VADDPS    Z15, Z5, Z5
+	VADDPS    Z15, Z6, Z6
+	VADDPS    Z15, Z7, Z7
+	VADDPS    Z15, Z8, Z8
+	VADDPS    Z15, Z9, Z9
+	VADDPS    Z15, Z10, Z10
+	VADDPS    Z15, Z11, Z11
+	VADDPS    Z15, Z12, Z12
+	VADDPS    Z15, Z13, Z13
+	VADDPS    Z15, Z14, Z14
+
+noBias:
+	TESTQ        $0x00000004, AX
+	JZ           noClamp
+	MOVQ         clamp+88(FP), AX
+	VBROADCASTSS (AX), Z15
+	VBROADCASTSS 4(AX), Z16
+	VMAXPS       Z0, Z15, Z0
+	VMINPS       Z0, Z16, Z0
+	VMAXPS       Z1, Z15, Z1
+	VMINPS       Z1, Z16, Z1
+	VMAXPS       Z2, Z15, Z2
+	VMINPS       Z2, Z16, Z2
+	VMAXPS       Z3, Z15, Z3
+	VMINPS       Z3, Z16, Z3
+	VMAXPS       Z4, Z15, Z4
+	VMINPS       Z4, Z16, Z4
+	VMAXPS       Z5, Z15, Z5
+	VMINPS       Z5, Z16, Z5
+	VMAXPS       Z6, Z15, Z6
+	VMINPS       Z6, Z16, Z6
+	VMAXPS       Z7, Z15, Z7
+	VMINPS       Z7, Z16, Z7
+	VMAXPS       Z8, Z15, Z8
+	VMINPS       Z8, Z16, Z8
+	VMAXPS       Z9, Z15, Z9
+	VMINPS       Z9, Z16, Z9
+	VMAXPS       Z10, Z15, Z10
+	VMINPS       Z10, Z16, Z10
+	VMAXPS       Z11, Z15, Z11
+	VMINPS       Z11, Z16, Z11
+	VMAXPS       Z12, Z15, Z12
+	VMINPS       Z12, Z16, Z12
+	VMAXPS       Z13, Z15, Z13
+	VMINPS       Z13, Z16, Z13
+	VMAXPS       Z14, Z15, Z14
+	VMINPS       Z14, Z16, Z14
+
+noClamp:
+	MOVQ    n+64(FP), AX
+	CMPQ    AX, $+16
+	JNE     narrow
+	MOVQ    CX, AX
+	VMOVUPS Z0, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z8, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z9, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z10, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z11, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z12, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z13, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z14, (AX)
+	ADDQ    DX, AX
+	VZEROUPPER
+	RET
+
+narrow:
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z11, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z13, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	ADDQ    DX, CX
+	VZEROUPPER
+	RET
+
+// func sgemmAVX512x16x16Strided(k int, a *float32, rs int, cs int, b *float32, ldb int, c *float32, ldc int, n int, flags int, bias *float32, clamp *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·sgemmAVX512x16x16Strided(SB), NOSPLIT, $0-96
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	MOVQ   k+0(FP), AX
+	MOVQ   n+64(FP), CX
+	MOVQ   $-1, DX
+	BZHIQ  CX, DX, DX
+	KMOVW  DX, K1
+	MOVQ   cs+24(FP), CX
+	MOVQ   ldb+40(FP), DX
+	MOVQ   b+32(FP), BX
+	SHLQ   $0x02, CX
+	SHLQ   $0x02, DX
+	MOVQ   a+8(FP), SI
+	MOVQ   rs+16(FP), DI
+	SHLQ   $0x02, DI
+	LEAQ   (SI)(DI*2), R8
+	ADDQ   DI, R8
+	LEAQ   (R8)(DI*2), R9
+	ADDQ   DI, R9
+	LEAQ   (R9)(DI*2), R10
+	ADDQ   DI, R10
+	LEAQ   (R10)(DI*2), R11
+	ADDQ   DI, R11
+	LEAQ   (R11)(DI*2), R12
+	ADDQ   DI, R12
+	TESTQ  AX, AX
+	JLE    done
+
+loop:
+	VMOVUPS.Z    (BX), K1, Z16
+	VBROADCASTSS (SI), Z17
+	VFMADD231PS  Z16, Z17, Z0
+	VBROADCASTSS (SI)(DI*1), Z17
+	VFMADD231PS  Z16, Z17, Z1
+	VBROADCASTSS (SI)(DI*2), Z17
+	VFMADD231PS  Z16, Z17, Z2
+	VBROADCASTSS (R8), Z17
+	VFMADD231PS  Z16, Z17, Z3
+	VBROADCASTSS (R8)(DI*1), Z17
+	VFMADD231PS  Z16, Z17, Z4
+	VBROADCASTSS (R8)(DI*2), Z17
+	VFMADD231PS  Z16, Z17, Z5
+	VBROADCASTSS (R9), Z17
+	VFMADD231PS  Z16, Z17, Z6
+	VBROADCASTSS (R9)(DI*1), Z17
+	VFMADD231PS  Z16, Z17, Z7
+	VBROADCASTSS (R9)(DI*2), Z17
+	VFMADD231PS  Z16, Z17, Z8
+	VBROADCASTSS (R10), Z17
+	VFMADD231PS  Z16, Z17, Z9
+	VBROADCASTSS (R10)(DI*1), Z17
+	VFMADD231PS  Z16, Z17, Z10
+	VBROADCASTSS (R10)(DI*2), Z17
+	VFMADD231PS  Z16, Z17, Z11
+	VBROADCASTSS (R11), Z17
+	VFMADD231PS  Z16, Z17, Z12
+	VBROADCASTSS (R11)(DI*1), Z17
+	VFMADD231PS  Z16, Z17, Z13
+	VBROADCASTSS (R11)(DI*2), Z17
+	VFMADD231PS  Z16, Z17, Z14
+	VBROADCASTSS (R12), Z17
+	VFMADD231PS  Z16, Z17, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	ADDQ         CX, R12
+	ADDQ         DX, BX
+	DECQ         AX
+	JNZ          loop
+
+done:
+	MOVQ      flags+72(FP), AX
+	MOVQ      c+48(FP), CX
+	MOVQ      ldc+56(FP), DX
+	SHLQ      $0x02, DX
+	TESTQ     $0x00000001, AX
+	JZ        noAccumulate
+	MOVQ      CX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VADDPS    Z16, Z0, Z0
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VADDPS    Z16, Z1, Z1
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VADDPS    Z16, Z2, Z2
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VADDPS    Z16, Z3, Z3
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VADDPS    Z16, Z4, Z4
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VADDPS    Z16, Z5, Z5
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VADDPS    Z16, Z6, Z6
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VADDPS    Z16, Z7, Z7
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VADDPS    Z16, Z8, Z8
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VADDPS    Z16, Z9, Z9
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VADDPS    Z16, Z10, Z10
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VADDPS    Z16, Z11, Z11
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VADDPS    Z16, Z12, Z12
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VADDPS    Z16, Z13, Z13
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VADDPS    Z16, Z14, Z14
+	ADDQ      DX, BX
+	VMOVUPS.Z (BX), K1, Z16
+	VADDPS    Z16, Z15, Z15
+	ADDQ      DX, BX
+
+noAccumulate:
+	TESTQ     $0x00000002, AX
+	JZ        noBias
+	MOVQ      bias+80(FP), BX
+	VMOVUPS.Z (BX), K1, Z16
+	VADDPS    Z16, Z0, Z0
+	VADDPS    Z16, Z1, Z1
+	VADDPS    Z16, Z2, Z2
+	VADDPS    Z16, Z3, Z3
+	VADDPS    Z16, Z4, Z4
+	VADDPS    Z16, Z5, Z5
+	VADDPS    Z16, Z6, Z6
+	VADDPS    Z16, Z7, Z7
+	VADDPS    Z16, Z8, Z8
+	VADDPS    Z16, Z9, Z9
+	VADDPS    Z16, Z10, Z10
+	VADDPS    Z16, Z11, Z11
+	VADDPS    Z16, Z12, Z12
+	VADDPS    Z16, Z13, Z13
+	VADDPS    Z16, Z14, Z14
+	VADDPS    Z16, Z15, Z15
+
+noBias:
+	TESTQ        $0x00000004, AX
+	JZ           noClamp
+	MOVQ         clamp+88(FP), AX
+	VBROADCASTSS (AX), Z16
+	VBROADCASTSS 4(AX), Z17
+	VMAXPS       Z0, Z16, Z0
+	VMINPS       Z0, Z17, Z0
+	VMAXPS       Z1, Z16, Z1
+	VMINPS       Z1, Z17, Z1
+	VMAXPS       Z2, Z16, Z2
+	VMINPS       Z2, Z17, Z2
+	VMAXPS       Z3, Z16, Z3
+	VMINPS       Z3, Z17, Z3
+	VMAXPS       Z4, Z16, Z4
+	VMINPS       Z4, Z17, Z4
+	VMAXPS       Z5, Z16, Z5
+	VMINPS       Z5, Z17, Z5
+	VMAXPS       Z6, Z16, Z6
+	VMINPS       Z6, Z17, Z6
+	VMAXPS       Z7, Z16, Z7
+	VMINPS       Z7, Z17, Z7
+	VMAXPS       Z8, Z16, Z8
+	VMINPS       Z8, Z17, Z8
+	VMAXPS       Z9, Z16, Z9
+	VMINPS       Z9, Z17, Z9
+	VMAXPS       Z10, Z16, Z10
+	VMINPS       Z10, Z17, Z10
+	VMAXPS       Z11, Z16, Z11
+	VMINPS       Z11, Z17, Z11
+	VMAXPS       Z12, Z16, Z12
+	VMINPS       Z12, Z17, Z12
+	VMAXPS       Z13, Z16, Z13
+	VMINPS       Z13, Z17, Z13
+	VMAXPS       Z14, Z16, Z14
+	VMINPS       Z14, Z17, Z14
+	VMAXPS       Z15, Z16, Z15
+	VMINPS       Z15, Z17, Z15
+
+noClamp:
+	MOVQ    n+64(FP), AX
+	CMPQ    AX, $+16
+	JNE     narrow
+	MOVQ    CX, AX
+	VMOVUPS Z0, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z8, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z9, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z10, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z11, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z12, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z13, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z14, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Z15, (AX)
+	ADDQ    DX, AX
+	VZEROUPPER
+	RET
+
+narrow:
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z11, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z13, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Z15, K1, (CX)
+	ADDQ    DX, CX
+	VZEROUPPER
+	RET
+
 // func sgemmAVX512x1x32Strided(k int, a *float32, rs int, cs int, b *float32, ldb int, c *float32, ldc int, n int, flags int, bias *float32, clamp *float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·sgemmAVX512x1x32Strided(SB), NOSPLIT, $0-96
@@ -2909,6 +3461,8 @@ TEXT ·sgemmAVX512x1x32Strided(SB), NOSPLIT, $0-96
 	SHLQ   $0x02, CX
 	SHLQ   $0x02, DX
 	MOVQ   a+8(FP), SI
+	MOVQ   rs+16(FP), DI
+	SHLQ   $0x02, DI
 	TESTQ  AX, AX
 	JLE    done
 
@@ -6074,6 +6628,8 @@ TEXT ·sgemmAVX512x1x64Strided(SB), NOSPLIT, $0-96
 	SHLQ   $0x02, CX
 	SHLQ   $0x02, DX
 	MOVQ   a+8(FP), SI
+	MOVQ   rs+16(FP), DI
+	SHLQ   $0x02, DI
 	TESTQ  AX, AX
 	JLE    done
 
@@ -7268,6 +7824,8 @@ TEXT ·sgemmAVX512x1x192Strided(SB), NOSPLIT, $0-96
 	SHLQ   $0x02, CX
 	SHLQ   $0x02, DX
 	MOVQ   a+8(FP), SI
+	MOVQ   rs+16(FP), DI
+	SHLQ   $0x02, DI
 	TESTQ  AX, AX
 	JLE    done
 
@@ -7708,18 +8266,27 @@ narrow:
 	VZEROUPPER
 	RET
 
-// func sdotAVX512x8x1(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+// func sdotAVX512x8x1(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·sdotAVX512x8x1(SB), NOSPLIT, $0-48
-	MOVQ   k+0(FP), AX
-	MOVQ   x+8(FP), CX
-	MOVQ   ldx+16(FP), DX
-	SHLQ   $0x02, DX
-	LEAQ   (CX)(DX*2), BX
-	ADDQ   DX, BX
-	LEAQ   (BX)(DX*2), SI
-	ADDQ   DX, SI
-	MOVQ   y+24(FP), DI
+TEXT ·sdotAVX512x8x1(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x02, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x02, R8
+
+group:
+	MOVQ   CX, R8
+	MOVQ   DX, R9
+	LEAQ   (R9)(DI*2), R10
+	ADDQ   DI, R10
+	LEAQ   (R10)(DI*2), R11
+	ADDQ   DI, R11
+	MOVQ   BX, R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7728,190 +8295,175 @@ TEXT ·sdotAVX512x8x1(SB), NOSPLIT, $0-48
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	SUBQ   $+16, AX
+	SUBQ   $+16, R8
 	JLT    tail
 
 loop:
-	VMOVUPS     (DI), Z8
-	VMOVUPS     (CX), Z9
+	VMOVUPS     (R12), Z8
+	VMOVUPS     (R9), Z9
 	VFMADD231PS Z9, Z8, Z0
-	VMOVUPS     (CX)(DX*1), Z9
+	VMOVUPS     (R9)(DI*1), Z9
 	VFMADD231PS Z9, Z8, Z1
-	VMOVUPS     (CX)(DX*2), Z9
+	VMOVUPS     (R9)(DI*2), Z9
 	VFMADD231PS Z9, Z8, Z2
-	VMOVUPS     (BX), Z9
+	VMOVUPS     (R10), Z9
 	VFMADD231PS Z9, Z8, Z3
-	VMOVUPS     (BX)(DX*1), Z9
+	VMOVUPS     (R10)(DI*1), Z9
 	VFMADD231PS Z9, Z8, Z4
-	VMOVUPS     (BX)(DX*2), Z9
+	VMOVUPS     (R10)(DI*2), Z9
 	VFMADD231PS Z9, Z8, Z5
-	VMOVUPS     (SI), Z9
+	VMOVUPS     (R11), Z9
 	VFMADD231PS Z9, Z8, Z6
-	VMOVUPS     (SI)(DX*1), Z9
+	VMOVUPS     (R11)(DI*1), Z9
 	VFMADD231PS Z9, Z8, Z7
-	ADDQ        $+64, CX
-	ADDQ        $+64, BX
-	ADDQ        $+64, SI
-	ADDQ        $+64, DI
-	SUBQ        $+16, AX
+	ADDQ        $+64, R9
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	ADDQ        $+64, R12
+	SUBQ        $+16, R8
 	JGE         loop
 
 tail:
-	ADDQ        $+16, AX
+	ADDQ        $+16, R8
 	JZ          sum
-	MOVQ        $-1, R8
-	BZHIQ       AX, R8, R8
-	KMOVW       R8, K1
-	VMOVUPS.Z   (DI), K1, Z8
-	VMOVUPS.Z   (CX), K1, Z9
+	MOVQ        $-1, R13
+	BZHIQ       R8, R13, R13
+	KMOVW       R13, K1
+	VMOVUPS.Z   (R12), K1, Z8
+	VMOVUPS.Z   (R9), K1, Z9
 	VFMADD231PS Z9, Z8, Z0
-	VMOVUPS.Z   (CX)(DX*1), K1, Z9
+	VMOVUPS.Z   (R9)(DI*1), K1, Z9
 	VFMADD231PS Z9, Z8, Z1
-	VMOVUPS.Z   (CX)(DX*2), K1, Z9
+	VMOVUPS.Z   (R9)(DI*2), K1, Z9
 	VFMADD231PS Z9, Z8, Z2
-	VMOVUPS.Z   (BX), K1, Z9
+	VMOVUPS.Z   (R10), K1, Z9
 	VFMADD231PS Z9, Z8, Z3
-	VMOVUPS.Z   (BX)(DX*1), K1, Z9
+	VMOVUPS.Z   (R10)(DI*1), K1, Z9
 	VFMADD231PS Z9, Z8, Z4
-	VMOVUPS.Z   (BX)(DX*2), K1, Z9
+	VMOVUPS.Z   (R10)(DI*2), K1, Z9
 	VFMADD231PS Z9, Z8, Z5
-	VMOVUPS.Z   (SI), K1, Z9
+	VMOVUPS.Z   (R11), K1, Z9
 	VFMADD231PS Z9, Z8, Z6
-	VMOVUPS.Z   (SI)(DX*1), K1, Z9
+	VMOVUPS.Z   (R11)(DI*1), K1, Z9
 	VFMADD231PS Z9, Z8, Z7
 
 sum:
-	MOVQ          out+40(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y8
 	VADDPS        Y8, Y0, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y8
+	VADDPS        Y8, Y1, Y1
+	VEXTRACTF64X4 $0x01, Z2, Y8
+	VADDPS        Y8, Y2, Y2
+	VEXTRACTF64X4 $0x01, Z3, Y8
+	VADDPS        Y8, Y3, Y3
+	VHADDPS       Y1, Y0, Y0
+	VHADDPS       Y3, Y2, Y2
+	VHADDPS       Y2, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X8
 	VADDPS        X8, X0, X0
-	VMOVHLPS      X0, X0, X8
-	VADDPS        X8, X0, X0
-	VMOVSHDUP     X0, X8
-	VADDSS        X8, X0, X0
-	VMOVSS        X0, (AX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPS        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VMOVHLPS      X1, X1, X0
-	VADDPS        X0, X1, X1
-	VMOVSHDUP     X1, X0
-	VADDSS        X0, X1, X1
-	VMOVSS        X1, 4(AX)
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPS        Y0, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X0
-	VADDPS        X0, X2, X2
-	VMOVHLPS      X2, X2, X0
-	VADDPS        X0, X2, X2
-	VMOVSHDUP     X2, X0
-	VADDSS        X0, X2, X2
-	VMOVSS        X2, 8(AX)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPS        Y0, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X0
-	VADDPS        X0, X3, X3
-	VMOVHLPS      X3, X3, X0
-	VADDPS        X0, X3, X3
-	VMOVSHDUP     X3, X0
-	VADDSS        X0, X3, X3
-	VMOVSS        X3, 12(AX)
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPS        Y0, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X0
-	VADDPS        X0, X4, X4
-	VMOVHLPS      X4, X4, X0
-	VADDPS        X0, X4, X4
-	VMOVSHDUP     X4, X0
-	VADDSS        X0, X4, X4
-	VMOVSS        X4, 16(AX)
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPS        Y0, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X0
-	VADDPS        X0, X5, X5
-	VMOVHLPS      X5, X5, X0
-	VADDPS        X0, X5, X5
-	VMOVSHDUP     X5, X0
-	VADDSS        X0, X5, X5
-	VMOVSS        X5, 20(AX)
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VADDPS        Y0, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X0
-	VADDPS        X0, X6, X6
-	VMOVHLPS      X6, X6, X0
-	VADDPS        X0, X6, X6
-	VMOVSHDUP     X6, X0
-	VADDSS        X0, X6, X6
-	VMOVSS        X6, 24(AX)
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VADDPS        Y0, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X0
-	VADDPS        X0, X7, X7
-	VMOVHLPS      X7, X7, X0
-	VADDPS        X0, X7, X7
-	VMOVSHDUP     X7, X0
-	VADDSS        X0, X7, X7
-	VMOVSS        X7, 28(AX)
+	VMOVUPS       X0, (SI)
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y4
+	VEXTRACTF64X4 $0x01, Z5, Y8
+	VADDPS        Y8, Y5, Y5
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VADDPS        Y8, Y6, Y6
+	VEXTRACTF64X4 $0x01, Z7, Y8
+	VADDPS        Y8, Y7, Y7
+	VHADDPS       Y5, Y4, Y4
+	VHADDPS       Y7, Y6, Y6
+	VHADDPS       Y6, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X8
+	VADDPS        X8, X4, X4
+	VMOVUPS       X4, 16(SI)
+	ADDQ          $0x00000020, SI
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	DECQ          AX
+	JNZ           group
 	VZEROUPPER
 	RET
 
-// func sdotAVX512x1x1(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+// func sdotAVX512x1x1(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·sdotAVX512x1x1(SB), NOSPLIT, $0-48
-	MOVQ   k+0(FP), AX
-	MOVQ   x+8(FP), CX
-	MOVQ   y+24(FP), DX
+TEXT ·sdotAVX512x1x1(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x02, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x02, R8
+
+group:
+	MOVQ   CX, R8
+	MOVQ   DX, R9
+	MOVQ   BX, R10
 	VPXORD Z0, Z0, Z0
-	SUBQ   $+16, AX
+	SUBQ   $+16, R8
 	JLT    tail
 
 loop:
-	VMOVUPS     (CX), Z1
-	VMOVUPS     (DX), Z2
+	VMOVUPS     (R9), Z1
+	VMOVUPS     (R10), Z2
 	VFMADD231PS Z2, Z1, Z0
-	ADDQ        $+64, CX
-	ADDQ        $+64, DX
-	SUBQ        $+16, AX
+	ADDQ        $+64, R9
+	ADDQ        $+64, R10
+	SUBQ        $+16, R8
 	JGE         loop
 
 tail:
-	ADDQ        $+16, AX
+	ADDQ        $+16, R8
 	JZ          sum
-	MOVQ        $-1, BX
-	BZHIQ       AX, BX, BX
-	KMOVW       BX, K1
-	VMOVUPS.Z   (CX), K1, Z1
-	VMOVUPS.Z   (DX), K1, Z2
+	MOVQ        $-1, R11
+	BZHIQ       R8, R11, R11
+	KMOVW       R11, K1
+	VMOVUPS.Z   (R9), K1, Z1
+	VMOVUPS.Z   (R10), K1, Z2
 	VFMADD231PS Z2, Z1, Z0
 
 sum:
-	MOVQ          out+40(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
+	VHADDPS       Y0, Y0, Y0
+	VHADDPS       Y0, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
 	VADDPS        X1, X0, X0
-	VMOVHLPS      X0, X0, X1
-	VADDPS        X1, X0, X0
-	VMOVSHDUP     X0, X1
-	VADDSS        X1, X0, X0
-	VMOVSS        X0, (AX)
+	VMOVSS        X0, (SI)
+	ADDQ          $0x00000004, SI
+	ADDQ          DI, DX
+	DECQ          AX
+	JNZ           group
 	VZEROUPPER
 	RET
 
-// func sdotAVX512x4x2(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+// func sdotAVX512x4x2(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·sdotAVX512x4x2(SB), NOSPLIT, $0-48
-	MOVQ   k+0(FP), AX
-	MOVQ   x+8(FP), CX
-	MOVQ   ldx+16(FP), DX
-	SHLQ   $0x02, DX
-	LEAQ   (CX)(DX*2), BX
-	ADDQ   DX, BX
-	MOVQ   y+24(FP), SI
-	MOVQ   ldy+32(FP), DI
-	SHLQ   $0x02, DI
+TEXT ·sdotAVX512x4x2(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x02, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x02, R8
+
+group:
+	MOVQ   CX, R9
+	MOVQ   DX, R10
+	LEAQ   (R10)(DI*2), R11
+	ADDQ   DI, R11
+	MOVQ   BX, R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7920,199 +8472,171 @@ TEXT ·sdotAVX512x4x2(SB), NOSPLIT, $0-48
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	SUBQ   $+16, AX
+	SUBQ   $+16, R9
 	JLT    tail
 
 loop:
-	VMOVUPS     (SI), Z8
-	VMOVUPS     (SI)(DI*1), Z9
-	VMOVUPS     (CX), Z10
+	VMOVUPS     (R12), Z8
+	VMOVUPS     (R12)(R8*1), Z9
+	VMOVUPS     (R10), Z10
 	VFMADD231PS Z10, Z8, Z0
 	VFMADD231PS Z10, Z9, Z1
-	VMOVUPS     (CX)(DX*1), Z10
+	VMOVUPS     (R10)(DI*1), Z10
 	VFMADD231PS Z10, Z8, Z2
 	VFMADD231PS Z10, Z9, Z3
-	VMOVUPS     (CX)(DX*2), Z10
+	VMOVUPS     (R10)(DI*2), Z10
 	VFMADD231PS Z10, Z8, Z4
 	VFMADD231PS Z10, Z9, Z5
-	VMOVUPS     (BX), Z10
+	VMOVUPS     (R11), Z10
 	VFMADD231PS Z10, Z8, Z6
 	VFMADD231PS Z10, Z9, Z7
-	ADDQ        $+64, CX
-	ADDQ        $+64, BX
-	ADDQ        $+64, SI
-	SUBQ        $+16, AX
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	ADDQ        $+64, R12
+	SUBQ        $+16, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+16, AX
+	ADDQ        $+16, R9
 	JZ          sum
-	MOVQ        $-1, R8
-	BZHIQ       AX, R8, R8
-	KMOVW       R8, K1
-	VMOVUPS.Z   (SI), K1, Z8
-	VMOVUPS.Z   (SI)(DI*1), K1, Z9
-	VMOVUPS.Z   (CX), K1, Z10
+	MOVQ        $-1, R13
+	BZHIQ       R9, R13, R13
+	KMOVW       R13, K1
+	VMOVUPS.Z   (R12), K1, Z8
+	VMOVUPS.Z   (R12)(R8*1), K1, Z9
+	VMOVUPS.Z   (R10), K1, Z10
 	VFMADD231PS Z10, Z8, Z0
 	VFMADD231PS Z10, Z9, Z1
-	VMOVUPS.Z   (CX)(DX*1), K1, Z10
+	VMOVUPS.Z   (R10)(DI*1), K1, Z10
 	VFMADD231PS Z10, Z8, Z2
 	VFMADD231PS Z10, Z9, Z3
-	VMOVUPS.Z   (CX)(DX*2), K1, Z10
+	VMOVUPS.Z   (R10)(DI*2), K1, Z10
 	VFMADD231PS Z10, Z8, Z4
 	VFMADD231PS Z10, Z9, Z5
-	VMOVUPS.Z   (BX), K1, Z10
+	VMOVUPS.Z   (R11), K1, Z10
 	VFMADD231PS Z10, Z8, Z6
 	VFMADD231PS Z10, Z9, Z7
 
 sum:
-	MOVQ          out+40(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y8
 	VADDPS        Y8, Y0, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y8
+	VADDPS        Y8, Y1, Y1
+	VEXTRACTF64X4 $0x01, Z2, Y8
+	VADDPS        Y8, Y2, Y2
+	VEXTRACTF64X4 $0x01, Z3, Y8
+	VADDPS        Y8, Y3, Y3
+	VHADDPS       Y1, Y0, Y0
+	VHADDPS       Y3, Y2, Y2
+	VHADDPS       Y2, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X8
 	VADDPS        X8, X0, X0
-	VMOVHLPS      X0, X0, X8
-	VADDPS        X8, X0, X0
-	VMOVSHDUP     X0, X8
-	VADDSS        X8, X0, X0
-	VMOVSS        X0, (AX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPS        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VMOVHLPS      X1, X1, X0
-	VADDPS        X0, X1, X1
-	VMOVSHDUP     X1, X0
-	VADDSS        X0, X1, X1
-	VMOVSS        X1, 4(AX)
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPS        Y0, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X0
-	VADDPS        X0, X2, X2
-	VMOVHLPS      X2, X2, X0
-	VADDPS        X0, X2, X2
-	VMOVSHDUP     X2, X0
-	VADDSS        X0, X2, X2
-	VMOVSS        X2, 8(AX)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPS        Y0, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X0
-	VADDPS        X0, X3, X3
-	VMOVHLPS      X3, X3, X0
-	VADDPS        X0, X3, X3
-	VMOVSHDUP     X3, X0
-	VADDSS        X0, X3, X3
-	VMOVSS        X3, 12(AX)
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPS        Y0, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X0
-	VADDPS        X0, X4, X4
-	VMOVHLPS      X4, X4, X0
-	VADDPS        X0, X4, X4
-	VMOVSHDUP     X4, X0
-	VADDSS        X0, X4, X4
-	VMOVSS        X4, 16(AX)
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPS        Y0, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X0
-	VADDPS        X0, X5, X5
-	VMOVHLPS      X5, X5, X0
-	VADDPS        X0, X5, X5
-	VMOVSHDUP     X5, X0
-	VADDSS        X0, X5, X5
-	VMOVSS        X5, 20(AX)
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VADDPS        Y0, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X0
-	VADDPS        X0, X6, X6
-	VMOVHLPS      X6, X6, X0
-	VADDPS        X0, X6, X6
-	VMOVSHDUP     X6, X0
-	VADDSS        X0, X6, X6
-	VMOVSS        X6, 24(AX)
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VADDPS        Y0, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X0
-	VADDPS        X0, X7, X7
-	VMOVHLPS      X7, X7, X0
-	VADDPS        X0, X7, X7
-	VMOVSHDUP     X7, X0
-	VADDSS        X0, X7, X7
-	VMOVSS        X7, 28(AX)
+	VMOVUPS       X0, (SI)
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y4
+	VEXTRACTF64X4 $0x01, Z5, Y8
+	VADDPS        Y8, Y5, Y5
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VADDPS        Y8, Y6, Y6
+	VEXTRACTF64X4 $0x01, Z7, Y8
+	VADDPS        Y8, Y7, Y7
+	VHADDPS       Y5, Y4, Y4
+	VHADDPS       Y7, Y6, Y6
+	VHADDPS       Y6, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X8
+	VADDPS        X8, X4, X4
+	VMOVUPS       X4, 16(SI)
+	ADDQ          $0x00000020, SI
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	DECQ          AX
+	JNZ           group
 	VZEROUPPER
 	RET
 
-// func sdotAVX512x1x2(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+// func sdotAVX512x1x2(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·sdotAVX512x1x2(SB), NOSPLIT, $0-48
-	MOVQ   k+0(FP), AX
-	MOVQ   x+8(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), BX
-	SHLQ   $0x02, BX
+TEXT ·sdotAVX512x1x2(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x02, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x02, R8
+
+group:
+	MOVQ   CX, R9
+	MOVQ   DX, R10
+	MOVQ   BX, R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	SUBQ   $+16, AX
+	SUBQ   $+16, R9
 	JLT    tail
 
 loop:
-	VMOVUPS     (CX), Z2
-	VMOVUPS     (DX), Z3
+	VMOVUPS     (R10), Z2
+	VMOVUPS     (R11), Z3
 	VFMADD231PS Z3, Z2, Z0
-	VMOVUPS     (DX)(BX*1), Z3
+	VMOVUPS     (R11)(R8*1), Z3
 	VFMADD231PS Z3, Z2, Z1
-	ADDQ        $+64, CX
-	ADDQ        $+64, DX
-	SUBQ        $+16, AX
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	SUBQ        $+16, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+16, AX
+	ADDQ        $+16, R9
 	JZ          sum
-	MOVQ        $-1, SI
-	BZHIQ       AX, SI, SI
-	KMOVW       SI, K1
-	VMOVUPS.Z   (CX), K1, Z2
-	VMOVUPS.Z   (DX), K1, Z3
+	MOVQ        $-1, R12
+	BZHIQ       R9, R12, R12
+	KMOVW       R12, K1
+	VMOVUPS.Z   (R10), K1, Z2
+	VMOVUPS.Z   (R11), K1, Z3
 	VFMADD231PS Z3, Z2, Z0
-	VMOVUPS.Z   (DX)(BX*1), K1, Z3
+	VMOVUPS.Z   (R11)(R8*1), K1, Z3
 	VFMADD231PS Z3, Z2, Z1
 
 sum:
-	MOVQ          out+40(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y2
 	VADDPS        Y2, Y0, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPS        Y2, Y1, Y1
+	VHADDPS       Y1, Y0, Y0
+	VHADDPS       Y0, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X2
 	VADDPS        X2, X0, X0
-	VMOVHLPS      X0, X0, X2
-	VADDPS        X2, X0, X0
-	VMOVSHDUP     X0, X2
-	VADDSS        X2, X0, X0
-	VMOVSS        X0, (AX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPS        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VMOVHLPS      X1, X1, X0
-	VADDPS        X0, X1, X1
-	VMOVSHDUP     X1, X0
-	VADDSS        X0, X1, X1
-	VMOVSS        X1, 4(AX)
+	VMOVSD        X0, (SI)
+	ADDQ          $0x00000008, SI
+	ADDQ          DI, DX
+	DECQ          AX
+	JNZ           group
 	VZEROUPPER
 	RET
 
-// func sdotAVX512x2x4(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+// func sdotAVX512x2x4(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·sdotAVX512x2x4(SB), NOSPLIT, $0-48
-	MOVQ   k+0(FP), AX
-	MOVQ   x+8(FP), CX
-	MOVQ   ldx+16(FP), DX
-	SHLQ   $0x02, DX
-	MOVQ   y+24(FP), BX
-	MOVQ   ldy+32(FP), SI
-	SHLQ   $0x02, SI
-	LEAQ   (BX)(SI*2), DI
-	ADDQ   SI, DI
+TEXT ·sdotAVX512x2x4(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x02, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x02, R8
+
+group:
+	MOVQ   CX, R9
+	MOVQ   DX, R10
+	MOVQ   BX, R11
+	LEAQ   (R11)(R8*2), R12
+	ADDQ   R8, R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8121,232 +8645,189 @@ TEXT ·sdotAVX512x2x4(SB), NOSPLIT, $0-48
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	SUBQ   $+16, AX
+	SUBQ   $+16, R9
 	JLT    tail
 
 loop:
-	VMOVUPS     (CX), Z8
-	VMOVUPS     (CX)(DX*1), Z9
-	VMOVUPS     (BX), Z10
+	VMOVUPS     (R10), Z8
+	VMOVUPS     (R10)(DI*1), Z9
+	VMOVUPS     (R11), Z10
 	VFMADD231PS Z10, Z8, Z0
 	VFMADD231PS Z10, Z9, Z4
-	VMOVUPS     (BX)(SI*1), Z10
+	VMOVUPS     (R11)(R8*1), Z10
 	VFMADD231PS Z10, Z8, Z1
 	VFMADD231PS Z10, Z9, Z5
-	VMOVUPS     (BX)(SI*2), Z10
+	VMOVUPS     (R11)(R8*2), Z10
 	VFMADD231PS Z10, Z8, Z2
 	VFMADD231PS Z10, Z9, Z6
-	VMOVUPS     (DI), Z10
+	VMOVUPS     (R12), Z10
 	VFMADD231PS Z10, Z8, Z3
 	VFMADD231PS Z10, Z9, Z7
-	ADDQ        $+64, CX
-	ADDQ        $+64, BX
-	ADDQ        $+64, DI
-	SUBQ        $+16, AX
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	ADDQ        $+64, R12
+	SUBQ        $+16, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+16, AX
+	ADDQ        $+16, R9
 	JZ          sum
-	MOVQ        $-1, R8
-	BZHIQ       AX, R8, R8
-	KMOVW       R8, K1
-	VMOVUPS.Z   (CX), K1, Z8
-	VMOVUPS.Z   (CX)(DX*1), K1, Z9
-	VMOVUPS.Z   (BX), K1, Z10
+	MOVQ        $-1, R13
+	BZHIQ       R9, R13, R13
+	KMOVW       R13, K1
+	VMOVUPS.Z   (R10), K1, Z8
+	VMOVUPS.Z   (R10)(DI*1), K1, Z9
+	VMOVUPS.Z   (R11), K1, Z10
 	VFMADD231PS Z10, Z8, Z0
 	VFMADD231PS Z10, Z9, Z4
-	VMOVUPS.Z   (BX)(SI*1), K1, Z10
+	VMOVUPS.Z   (R11)(R8*1), K1, Z10
 	VFMADD231PS Z10, Z8, Z1
 	VFMADD231PS Z10, Z9, Z5
-	VMOVUPS.Z   (BX)(SI*2), K1, Z10
+	VMOVUPS.Z   (R11)(R8*2), K1, Z10
 	VFMADD231PS Z10, Z8, Z2
 	VFMADD231PS Z10, Z9, Z6
-	VMOVUPS.Z   (DI), K1, Z10
+	VMOVUPS.Z   (R12), K1, Z10
 	VFMADD231PS Z10, Z8, Z3
 	VFMADD231PS Z10, Z9, Z7
 
 sum:
-	MOVQ          out+40(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y8
 	VADDPS        Y8, Y0, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y8
+	VADDPS        Y8, Y1, Y1
+	VEXTRACTF64X4 $0x01, Z2, Y8
+	VADDPS        Y8, Y2, Y2
+	VEXTRACTF64X4 $0x01, Z3, Y8
+	VADDPS        Y8, Y3, Y3
+	VHADDPS       Y1, Y0, Y0
+	VHADDPS       Y3, Y2, Y2
+	VHADDPS       Y2, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X8
 	VADDPS        X8, X0, X0
-	VMOVHLPS      X0, X0, X8
-	VADDPS        X8, X0, X0
-	VMOVSHDUP     X0, X8
-	VADDSS        X8, X0, X0
-	VMOVSS        X0, (AX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPS        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VMOVHLPS      X1, X1, X0
-	VADDPS        X0, X1, X1
-	VMOVSHDUP     X1, X0
-	VADDSS        X0, X1, X1
-	VMOVSS        X1, 4(AX)
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPS        Y0, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X0
-	VADDPS        X0, X2, X2
-	VMOVHLPS      X2, X2, X0
-	VADDPS        X0, X2, X2
-	VMOVSHDUP     X2, X0
-	VADDSS        X0, X2, X2
-	VMOVSS        X2, 8(AX)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPS        Y0, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X0
-	VADDPS        X0, X3, X3
-	VMOVHLPS      X3, X3, X0
-	VADDPS        X0, X3, X3
-	VMOVSHDUP     X3, X0
-	VADDSS        X0, X3, X3
-	VMOVSS        X3, 12(AX)
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPS        Y0, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X0
-	VADDPS        X0, X4, X4
-	VMOVHLPS      X4, X4, X0
-	VADDPS        X0, X4, X4
-	VMOVSHDUP     X4, X0
-	VADDSS        X0, X4, X4
-	VMOVSS        X4, 16(AX)
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPS        Y0, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X0
-	VADDPS        X0, X5, X5
-	VMOVHLPS      X5, X5, X0
-	VADDPS        X0, X5, X5
-	VMOVSHDUP     X5, X0
-	VADDSS        X0, X5, X5
-	VMOVSS        X5, 20(AX)
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VADDPS        Y0, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X0
-	VADDPS        X0, X6, X6
-	VMOVHLPS      X6, X6, X0
-	VADDPS        X0, X6, X6
-	VMOVSHDUP     X6, X0
-	VADDSS        X0, X6, X6
-	VMOVSS        X6, 24(AX)
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VADDPS        Y0, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X0
-	VADDPS        X0, X7, X7
-	VMOVHLPS      X7, X7, X0
-	VADDPS        X0, X7, X7
-	VMOVSHDUP     X7, X0
-	VADDSS        X0, X7, X7
-	VMOVSS        X7, 28(AX)
+	VMOVUPS       X0, (SI)
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y4
+	VEXTRACTF64X4 $0x01, Z5, Y8
+	VADDPS        Y8, Y5, Y5
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VADDPS        Y8, Y6, Y6
+	VEXTRACTF64X4 $0x01, Z7, Y8
+	VADDPS        Y8, Y7, Y7
+	VHADDPS       Y5, Y4, Y4
+	VHADDPS       Y7, Y6, Y6
+	VHADDPS       Y6, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X8
+	VADDPS        X8, X4, X4
+	VMOVUPS       X4, 16(SI)
+	ADDQ          $0x00000020, SI
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	DECQ          AX
+	JNZ           group
 	VZEROUPPER
 	RET
 
-// func sdotAVX512x1x4(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+// func sdotAVX512x1x4(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·sdotAVX512x1x4(SB), NOSPLIT, $0-48
-	MOVQ   k+0(FP), AX
-	MOVQ   x+8(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), BX
-	SHLQ   $0x02, BX
-	LEAQ   (DX)(BX*2), SI
-	ADDQ   BX, SI
+TEXT ·sdotAVX512x1x4(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x02, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x02, R8
+
+group:
+	MOVQ   CX, R9
+	MOVQ   DX, R10
+	MOVQ   BX, R11
+	LEAQ   (R11)(R8*2), R12
+	ADDQ   R8, R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	SUBQ   $+16, AX
+	SUBQ   $+16, R9
 	JLT    tail
 
 loop:
-	VMOVUPS     (CX), Z4
-	VMOVUPS     (DX), Z5
+	VMOVUPS     (R10), Z4
+	VMOVUPS     (R11), Z5
 	VFMADD231PS Z5, Z4, Z0
-	VMOVUPS     (DX)(BX*1), Z5
+	VMOVUPS     (R11)(R8*1), Z5
 	VFMADD231PS Z5, Z4, Z1
-	VMOVUPS     (DX)(BX*2), Z5
+	VMOVUPS     (R11)(R8*2), Z5
 	VFMADD231PS Z5, Z4, Z2
-	VMOVUPS     (SI), Z5
+	VMOVUPS     (R12), Z5
 	VFMADD231PS Z5, Z4, Z3
-	ADDQ        $+64, CX
-	ADDQ        $+64, DX
-	ADDQ        $+64, SI
-	SUBQ        $+16, AX
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	ADDQ        $+64, R12
+	SUBQ        $+16, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+16, AX
+	ADDQ        $+16, R9
 	JZ          sum
-	MOVQ        $-1, DI
-	BZHIQ       AX, DI, DI
-	KMOVW       DI, K1
-	VMOVUPS.Z   (CX), K1, Z4
-	VMOVUPS.Z   (DX), K1, Z5
+	MOVQ        $-1, R13
+	BZHIQ       R9, R13, R13
+	KMOVW       R13, K1
+	VMOVUPS.Z   (R10), K1, Z4
+	VMOVUPS.Z   (R11), K1, Z5
 	VFMADD231PS Z5, Z4, Z0
-	VMOVUPS.Z   (DX)(BX*1), K1, Z5
+	VMOVUPS.Z   (R11)(R8*1), K1, Z5
 	VFMADD231PS Z5, Z4, Z1
-	VMOVUPS.Z   (DX)(BX*2), K1, Z5
+	VMOVUPS.Z   (R11)(R8*2), K1, Z5
 	VFMADD231PS Z5, Z4, Z2
-	VMOVUPS.Z   (SI), K1, Z5
+	VMOVUPS.Z   (R12), K1, Z5
 	VFMADD231PS Z5, Z4, Z3
 
 sum:
-	MOVQ          out+40(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VADDPS        Y4, Y1, Y1
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPS        Y4, Y2, Y2
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y4, Y3, Y3
+	VHADDPS       Y1, Y0, Y0
+	VHADDPS       Y3, Y2, Y2
+	VHADDPS       Y2, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X4
 	VADDPS        X4, X0, X0
-	VMOVHLPS      X0, X0, X4
-	VADDPS        X4, X0, X0
-	VMOVSHDUP     X0, X4
-	VADDSS        X4, X0, X0
-	VMOVSS        X0, (AX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPS        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VMOVHLPS      X1, X1, X0
-	VADDPS        X0, X1, X1
-	VMOVSHDUP     X1, X0
-	VADDSS        X0, X1, X1
-	VMOVSS        X1, 4(AX)
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPS        Y0, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X0
-	VADDPS        X0, X2, X2
-	VMOVHLPS      X2, X2, X0
-	VADDPS        X0, X2, X2
-	VMOVSHDUP     X2, X0
-	VADDSS        X0, X2, X2
-	VMOVSS        X2, 8(AX)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPS        Y0, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X0
-	VADDPS        X0, X3, X3
-	VMOVHLPS      X3, X3, X0
-	VADDPS        X0, X3, X3
-	VMOVSHDUP     X3, X0
-	VADDSS        X0, X3, X3
-	VMOVSS        X3, 12(AX)
+	VMOVUPS       X0, (SI)
+	ADDQ          $0x00000010, SI
+	ADDQ          DI, DX
+	DECQ          AX
+	JNZ           group
 	VZEROUPPER
 	RET
 
-// func sdotAVX512x2x8(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+// func sdotAVX512x2x8(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·sdotAVX512x2x8(SB), NOSPLIT, $0-48
-	MOVQ   k+0(FP), AX
-	MOVQ   x+8(FP), CX
-	MOVQ   ldx+16(FP), DX
-	SHLQ   $0x02, DX
-	MOVQ   y+24(FP), BX
-	MOVQ   ldy+32(FP), SI
-	SHLQ   $0x02, SI
-	LEAQ   (BX)(SI*2), DI
-	ADDQ   SI, DI
-	LEAQ   (DI)(SI*2), R8
-	ADDQ   SI, R8
+TEXT ·sdotAVX512x2x8(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x02, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x02, R8
+
+group:
+	MOVQ   CX, R9
+	MOVQ   DX, R10
+	MOVQ   BX, R11
+	LEAQ   (R11)(R8*2), R12
+	ADDQ   R8, R12
+	LEAQ   (R12)(R8*2), R13
+	ADDQ   R8, R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8363,237 +8844,162 @@ TEXT ·sdotAVX512x2x8(SB), NOSPLIT, $0-48
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	SUBQ   $+16, AX
+	SUBQ   $+16, R9
 	JLT    tail
 
 loop:
-	VMOVUPS     (CX), Z16
-	VMOVUPS     (CX)(DX*1), Z17
-	VMOVUPS     (BX), Z18
+	VMOVUPS     (R10), Z16
+	VMOVUPS     (R10)(DI*1), Z17
+	VMOVUPS     (R11), Z18
 	VFMADD231PS Z18, Z16, Z0
 	VFMADD231PS Z18, Z17, Z8
-	VMOVUPS     (BX)(SI*1), Z18
+	VMOVUPS     (R11)(R8*1), Z18
 	VFMADD231PS Z18, Z16, Z1
 	VFMADD231PS Z18, Z17, Z9
-	VMOVUPS     (BX)(SI*2), Z18
+	VMOVUPS     (R11)(R8*2), Z18
 	VFMADD231PS Z18, Z16, Z2
 	VFMADD231PS Z18, Z17, Z10
-	VMOVUPS     (DI), Z18
+	VMOVUPS     (R12), Z18
 	VFMADD231PS Z18, Z16, Z3
 	VFMADD231PS Z18, Z17, Z11
-	VMOVUPS     (DI)(SI*1), Z18
+	VMOVUPS     (R12)(R8*1), Z18
 	VFMADD231PS Z18, Z16, Z4
 	VFMADD231PS Z18, Z17, Z12
-	VMOVUPS     (DI)(SI*2), Z18
+	VMOVUPS     (R12)(R8*2), Z18
 	VFMADD231PS Z18, Z16, Z5
 	VFMADD231PS Z18, Z17, Z13
-	VMOVUPS     (R8), Z18
+	VMOVUPS     (R13), Z18
 	VFMADD231PS Z18, Z16, Z6
 	VFMADD231PS Z18, Z17, Z14
-	VMOVUPS     (R8)(SI*1), Z18
+	VMOVUPS     (R13)(R8*1), Z18
 	VFMADD231PS Z18, Z16, Z7
 	VFMADD231PS Z18, Z17, Z15
-	ADDQ        $+64, CX
-	ADDQ        $+64, BX
-	ADDQ        $+64, DI
-	ADDQ        $+64, R8
-	SUBQ        $+16, AX
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	ADDQ        $+64, R12
+	ADDQ        $+64, R13
+	SUBQ        $+16, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+16, AX
+	ADDQ        $+16, R9
 	JZ          sum
-	MOVQ        $-1, R9
-	BZHIQ       AX, R9, R9
-	KMOVW       R9, K1
-	VMOVUPS.Z   (CX), K1, Z16
-	VMOVUPS.Z   (CX)(DX*1), K1, Z17
-	VMOVUPS.Z   (BX), K1, Z18
+	MOVQ        $-1, R14
+	BZHIQ       R9, R14, R14
+	KMOVW       R14, K1
+	VMOVUPS.Z   (R10), K1, Z16
+	VMOVUPS.Z   (R10)(DI*1), K1, Z17
+	VMOVUPS.Z   (R11), K1, Z18
 	VFMADD231PS Z18, Z16, Z0
 	VFMADD231PS Z18, Z17, Z8
-	VMOVUPS.Z   (BX)(SI*1), K1, Z18
+	VMOVUPS.Z   (R11)(R8*1), K1, Z18
 	VFMADD231PS Z18, Z16, Z1
 	VFMADD231PS Z18, Z17, Z9
-	VMOVUPS.Z   (BX)(SI*2), K1, Z18
+	VMOVUPS.Z   (R11)(R8*2), K1, Z18
 	VFMADD231PS Z18, Z16, Z2
 	VFMADD231PS Z18, Z17, Z10
-	VMOVUPS.Z   (DI), K1, Z18
+	VMOVUPS.Z   (R12), K1, Z18
 	VFMADD231PS Z18, Z16, Z3
 	VFMADD231PS Z18, Z17, Z11
-	VMOVUPS.Z   (DI)(SI*1), K1, Z18
+	VMOVUPS.Z   (R12)(R8*1), K1, Z18
 	VFMADD231PS Z18, Z16, Z4
 	VFMADD231PS Z18, Z17, Z12
-	VMOVUPS.Z   (DI)(SI*2), K1, Z18
+	VMOVUPS.Z   (R12)(R8*2), K1, Z18
 	VFMADD231PS Z18, Z16, Z5
 	VFMADD231PS Z18, Z17, Z13
-	VMOVUPS.Z   (R8), K1, Z18
+	VMOVUPS.Z   (R13), K1, Z18
 	VFMADD231PS Z18, Z16, Z6
 	VFMADD231PS Z18, Z17, Z14
-	VMOVUPS.Z   (R8)(SI*1), K1, Z18
+	VMOVUPS.Z   (R13)(R8*1), K1, Z18
 	VFMADD231PS Z18, Z16, Z7
 	VFMADD231PS Z18, Z17, Z15
 
 sum:
-	MOVQ          out+40(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y16
 	VADDPS        Y16, Y0, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y16
+	VADDPS        Y16, Y1, Y1
+	VEXTRACTF64X4 $0x01, Z2, Y16
+	VADDPS        Y16, Y2, Y2
+	VEXTRACTF64X4 $0x01, Z3, Y16
+	VADDPS        Y16, Y3, Y3
+	VHADDPS       Y1, Y0, Y0
+	VHADDPS       Y3, Y2, Y2
+	VHADDPS       Y2, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X16
 	VADDPS        X16, X0, X0
-	VMOVHLPS      X0, X0, X16
-	VADDPS        X16, X0, X0
-	VMOVSHDUP     X0, X16
-	VADDSS        X16, X0, X0
-	VMOVSS        X0, (AX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPS        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VMOVHLPS      X1, X1, X0
-	VADDPS        X0, X1, X1
-	VMOVSHDUP     X1, X0
-	VADDSS        X0, X1, X1
-	VMOVSS        X1, 4(AX)
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPS        Y0, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X0
-	VADDPS        X0, X2, X2
-	VMOVHLPS      X2, X2, X0
-	VADDPS        X0, X2, X2
-	VMOVSHDUP     X2, X0
-	VADDSS        X0, X2, X2
-	VMOVSS        X2, 8(AX)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPS        Y0, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X0
-	VADDPS        X0, X3, X3
-	VMOVHLPS      X3, X3, X0
-	VADDPS        X0, X3, X3
-	VMOVSHDUP     X3, X0
-	VADDSS        X0, X3, X3
-	VMOVSS        X3, 12(AX)
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPS        Y0, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X0
-	VADDPS        X0, X4, X4
-	VMOVHLPS      X4, X4, X0
-	VADDPS        X0, X4, X4
-	VMOVSHDUP     X4, X0
-	VADDSS        X0, X4, X4
-	VMOVSS        X4, 16(AX)
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPS        Y0, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X0
-	VADDPS        X0, X5, X5
-	VMOVHLPS      X5, X5, X0
-	VADDPS        X0, X5, X5
-	VMOVSHDUP     X5, X0
-	VADDSS        X0, X5, X5
-	VMOVSS        X5, 20(AX)
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VADDPS        Y0, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X0
-	VADDPS        X0, X6, X6
-	VMOVHLPS      X6, X6, X0
-	VADDPS        X0, X6, X6
-	VMOVSHDUP     X6, X0
-	VADDSS        X0, X6, X6
-	VMOVSS        X6, 24(AX)
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VADDPS        Y0, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X0
-	VADDPS        X0, X7, X7
-	VMOVHLPS      X7, X7, X0
-	VADDPS        X0, X7, X7
-	VMOVSHDUP     X7, X0
-	VADDSS        X0, X7, X7
-	VMOVSS        X7, 28(AX)
-	VEXTRACTF64X4 $0x01, Z8, Y0
-	VADDPS        Y0, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X0
-	VADDPS        X0, X8, X8
-	VMOVHLPS      X8, X8, X0
-	VADDPS        X0, X8, X8
-	VMOVSHDUP     X8, X0
-	VADDSS        X0, X8, X8
-	VMOVSS        X8, 32(AX)
-	VEXTRACTF64X4 $0x01, Z9, Y0
-	VADDPS        Y0, Y9, Y9
-	VEXTRACTF32X4 $0x01, Y9, X0
-	VADDPS        X0, X9, X9
-	VMOVHLPS      X9, X9, X0
-	VADDPS        X0, X9, X9
-	VMOVSHDUP     X9, X0
-	VADDSS        X0, X9, X9
-	VMOVSS        X9, 36(AX)
-	VEXTRACTF64X4 $0x01, Z10, Y0
-	VADDPS        Y0, Y10, Y10
-	VEXTRACTF32X4 $0x01, Y10, X0
-	VADDPS        X0, X10, X10
-	VMOVHLPS      X10, X10, X0
-	VADDPS        X0, X10, X10
-	VMOVSHDUP     X10, X0
-	VADDSS        X0, X10, X10
-	VMOVSS        X10, 40(AX)
-	VEXTRACTF64X4 $0x01, Z11, Y0
-	VADDPS        Y0, Y11, Y11
-	VEXTRACTF32X4 $0x01, Y11, X0
-	VADDPS        X0, X11, X11
-	VMOVHLPS      X11, X11, X0
-	VADDPS        X0, X11, X11
-	VMOVSHDUP     X11, X0
-	VADDSS        X0, X11, X11
-	VMOVSS        X11, 44(AX)
-	VEXTRACTF64X4 $0x01, Z12, Y0
-	VADDPS        Y0, Y12, Y12
-	VEXTRACTF32X4 $0x01, Y12, X0
-	VADDPS        X0, X12, X12
-	VMOVHLPS      X12, X12, X0
-	VADDPS        X0, X12, X12
-	VMOVSHDUP     X12, X0
-	VADDSS        X0, X12, X12
-	VMOVSS        X12, 48(AX)
-	VEXTRACTF64X4 $0x01, Z13, Y0
-	VADDPS        Y0, Y13, Y13
-	VEXTRACTF32X4 $0x01, Y13, X0
-	VADDPS        X0, X13, X13
-	VMOVHLPS      X13, X13, X0
-	VADDPS        X0, X13, X13
-	VMOVSHDUP     X13, X0
-	VADDSS        X0, X13, X13
-	VMOVSS        X13, 52(AX)
-	VEXTRACTF64X4 $0x01, Z14, Y0
-	VADDPS        Y0, Y14, Y14
-	VEXTRACTF32X4 $0x01, Y14, X0
-	VADDPS        X0, X14, X14
-	VMOVHLPS      X14, X14, X0
-	VADDPS        X0, X14, X14
-	VMOVSHDUP     X14, X0
-	VADDSS        X0, X14, X14
-	VMOVSS        X14, 56(AX)
-	VEXTRACTF64X4 $0x01, Z15, Y0
-	VADDPS        Y0, Y15, Y15
-	VEXTRACTF32X4 $0x01, Y15, X0
-	VADDPS        X0, X15, X15
-	VMOVHLPS      X15, X15, X0
-	VADDPS        X0, X15, X15
-	VMOVSHDUP     X15, X0
-	VADDSS        X0, X15, X15
-	VMOVSS        X15, 60(AX)
+	VMOVUPS       X0, (SI)
+	VEXTRACTF64X4 $0x01, Z4, Y16
+	VADDPS        Y16, Y4, Y4
+	VEXTRACTF64X4 $0x01, Z5, Y16
+	VADDPS        Y16, Y5, Y5
+	VEXTRACTF64X4 $0x01, Z6, Y16
+	VADDPS        Y16, Y6, Y6
+	VEXTRACTF64X4 $0x01, Z7, Y16
+	VADDPS        Y16, Y7, Y7
+	VHADDPS       Y5, Y4, Y4
+	VHADDPS       Y7, Y6, Y6
+	VHADDPS       Y6, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X16
+	VADDPS        X16, X4, X4
+	VMOVUPS       X4, 16(SI)
+	VEXTRACTF64X4 $0x01, Z8, Y16
+	VADDPS        Y16, Y8, Y8
+	VEXTRACTF64X4 $0x01, Z9, Y16
+	VADDPS        Y16, Y9, Y9
+	VEXTRACTF64X4 $0x01, Z10, Y16
+	VADDPS        Y16, Y10, Y10
+	VEXTRACTF64X4 $0x01, Z11, Y16
+	VADDPS        Y16, Y11, Y11
+	VHADDPS       Y9, Y8, Y8
+	VHADDPS       Y11, Y10, Y10
+	VHADDPS       Y10, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X16
+	VADDPS        X16, X8, X8
+	VMOVUPS       X8, 32(SI)
+	VEXTRACTF64X4 $0x01, Z12, Y16
+	VADDPS        Y16, Y12, Y12
+	VEXTRACTF64X4 $0x01, Z13, Y16
+	VADDPS        Y16, Y13, Y13
+	VEXTRACTF64X4 $0x01, Z14, Y16
+	VADDPS        Y16, Y14, Y14
+	VEXTRACTF64X4 $0x01, Z15, Y16
+	VADDPS        Y16, Y15, Y15
+	VHADDPS       Y13, Y12, Y12
+	VHADDPS       Y15, Y14, Y14
+	VHADDPS       Y14, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X16
+	VADDPS        X16, X12, X12
+	VMOVUPS       X12, 48(SI)
+	ADDQ          $0x00000040, SI
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	DECQ          AX
+	JNZ           group
 	VZEROUPPER
 	RET
 
-// func sdotAVX512x1x8(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+// func sdotAVX512x1x8(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·sdotAVX512x1x8(SB), NOSPLIT, $0-48
-	MOVQ   k+0(FP), AX
-	MOVQ   x+8(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), BX
-	SHLQ   $0x02, BX
-	LEAQ   (DX)(BX*2), SI
-	ADDQ   BX, SI
-	LEAQ   (SI)(BX*2), DI
-	ADDQ   BX, DI
+TEXT ·sdotAVX512x1x8(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x02, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x02, R8
+
+group:
+	MOVQ   CX, R9
+	MOVQ   DX, R10
+	MOVQ   BX, R11
+	LEAQ   (R11)(R8*2), R12
+	ADDQ   R8, R12
+	LEAQ   (R12)(R8*2), R13
+	ADDQ   R8, R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8602,132 +9008,91 @@ TEXT ·sdotAVX512x1x8(SB), NOSPLIT, $0-48
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	SUBQ   $+16, AX
+	SUBQ   $+16, R9
 	JLT    tail
 
 loop:
-	VMOVUPS     (CX), Z8
-	VMOVUPS     (DX), Z9
+	VMOVUPS     (R10), Z8
+	VMOVUPS     (R11), Z9
 	VFMADD231PS Z9, Z8, Z0
-	VMOVUPS     (DX)(BX*1), Z9
+	VMOVUPS     (R11)(R8*1), Z9
 	VFMADD231PS Z9, Z8, Z1
-	VMOVUPS     (DX)(BX*2), Z9
+	VMOVUPS     (R11)(R8*2), Z9
 	VFMADD231PS Z9, Z8, Z2
-	VMOVUPS     (SI), Z9
+	VMOVUPS     (R12), Z9
 	VFMADD231PS Z9, Z8, Z3
-	VMOVUPS     (SI)(BX*1), Z9
+	VMOVUPS     (R12)(R8*1), Z9
 	VFMADD231PS Z9, Z8, Z4
-	VMOVUPS     (SI)(BX*2), Z9
+	VMOVUPS     (R12)(R8*2), Z9
 	VFMADD231PS Z9, Z8, Z5
-	VMOVUPS     (DI), Z9
+	VMOVUPS     (R13), Z9
 	VFMADD231PS Z9, Z8, Z6
-	VMOVUPS     (DI)(BX*1), Z9
+	VMOVUPS     (R13)(R8*1), Z9
 	VFMADD231PS Z9, Z8, Z7
-	ADDQ        $+64, CX
-	ADDQ        $+64, DX
-	ADDQ        $+64, SI
-	ADDQ        $+64, DI
-	SUBQ        $+16, AX
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	ADDQ        $+64, R12
+	ADDQ        $+64, R13
+	SUBQ        $+16, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+16, AX
+	ADDQ        $+16, R9
 	JZ          sum
-	MOVQ        $-1, R8
-	BZHIQ       AX, R8, R8
-	KMOVW       R8, K1
-	VMOVUPS.Z   (CX), K1, Z8
-	VMOVUPS.Z   (DX), K1, Z9
+	MOVQ        $-1, R14
+	BZHIQ       R9, R14, R14
+	KMOVW       R14, K1
+	VMOVUPS.Z   (R10), K1, Z8
+	VMOVUPS.Z   (R11), K1, Z9
 	VFMADD231PS Z9, Z8, Z0
-	VMOVUPS.Z   (DX)(BX*1), K1, Z9
+	VMOVUPS.Z   (R11)(R8*1), K1, Z9
 	VFMADD231PS Z9, Z8, Z1
-	VMOVUPS.Z   (DX)(BX*2), K1, Z9
+	VMOVUPS.Z   (R11)(R8*2), K1, Z9
 	VFMADD231PS Z9, Z8, Z2
-	VMOVUPS.Z   (SI), K1, Z9
+	VMOVUPS.Z   (R12), K1, Z9
 	VFMADD231PS Z9, Z8, Z3
-	VMOVUPS.Z   (SI)(BX*1), K1, Z9
+	VMOVUPS.Z   (R12)(R8*1), K1, Z9
 	VFMADD231PS Z9, Z8, Z4
-	VMOVUPS.Z   (SI)(BX*2), K1, Z9
+	VMOVUPS.Z   (R12)(R8*2), K1, Z9
 	VFMADD231PS Z9, Z8, Z5
-	VMOVUPS.Z   (DI), K1, Z9
+	VMOVUPS.Z   (R13), K1, Z9
 	VFMADD231PS Z9, Z8, Z6
-	VMOVUPS.Z   (DI)(BX*1), K1, Z9
+	VMOVUPS.Z   (R13)(R8*1), K1, Z9
 	VFMADD231PS Z9, Z8, Z7
 
 sum:
-	MOVQ          out+40(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y8
 	VADDPS        Y8, Y0, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y8
+	VADDPS        Y8, Y1, Y1
+	VEXTRACTF64X4 $0x01, Z2, Y8
+	VADDPS        Y8, Y2, Y2
+	VEXTRACTF64X4 $0x01, Z3, Y8
+	VADDPS        Y8, Y3, Y3
+	VHADDPS       Y1, Y0, Y0
+	VHADDPS       Y3, Y2, Y2
+	VHADDPS       Y2, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X8
 	VADDPS        X8, X0, X0
-	VMOVHLPS      X0, X0, X8
-	VADDPS        X8, X0, X0
-	VMOVSHDUP     X0, X8
-	VADDSS        X8, X0, X0
-	VMOVSS        X0, (AX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPS        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VMOVHLPS      X1, X1, X0
-	VADDPS        X0, X1, X1
-	VMOVSHDUP     X1, X0
-	VADDSS        X0, X1, X1
-	VMOVSS        X1, 4(AX)
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPS        Y0, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X0
-	VADDPS        X0, X2, X2
-	VMOVHLPS      X2, X2, X0
-	VADDPS        X0, X2, X2
-	VMOVSHDUP     X2, X0
-	VADDSS        X0, X2, X2
-	VMOVSS        X2, 8(AX)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPS        Y0, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X0
-	VADDPS        X0, X3, X3
-	VMOVHLPS      X3, X3, X0
-	VADDPS        X0, X3, X3
-	VMOVSHDUP     X3, X0
-	VADDSS        X0, X3, X3
-	VMOVSS        X3, 12(AX)
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPS        Y0, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X0
-	VADDPS        X0, X4, X4
-	VMOVHLPS      X4, X4, X0
-	VADDPS        X0, X4, X4
-	VMOVSHDUP     X4, X0
-	VADDSS        X0, X4, X4
-	VMOVSS        X4, 16(AX)
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPS        Y0, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X0
-	VADDPS        X0, X5, X5
-	VMOVHLPS      X5, X5, X0
-	VADDPS        X0, X5, X5
-	VMOVSHDUP     X5, X0
-	VADDSS        X0, X5, X5
-	VMOVSS        X5, 20(AX)
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VADDPS        Y0, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X0
-	VADDPS        X0, X6, X6
-	VMOVHLPS      X6, X6, X0
-	VADDPS        X0, X6, X6
-	VMOVSHDUP     X6, X0
-	VADDSS        X0, X6, X6
-	VMOVSS        X6, 24(AX)
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VADDPS        Y0, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X0
-	VADDPS        X0, X7, X7
-	VMOVHLPS      X7, X7, X0
-	VADDPS        X0, X7, X7
-	VMOVSHDUP     X7, X0
-	VADDSS        X0, X7, X7
-	VMOVSS        X7, 28(AX)
+	VMOVUPS       X0, (SI)
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y4
+	VEXTRACTF64X4 $0x01, Z5, Y8
+	VADDPS        Y8, Y5, Y5
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VADDPS        Y8, Y6, Y6
+	VEXTRACTF64X4 $0x01, Z7, Y8
+	VADDPS        Y8, Y7, Y7
+	VHADDPS       Y5, Y4, Y4
+	VHADDPS       Y7, Y6, Y6
+	VHADDPS       Y6, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X8
+	VADDPS        X8, X4, X4
+	VMOVUPS       X4, 16(SI)
+	ADDQ          $0x00000020, SI
+	ADDQ          DI, DX
+	DECQ          AX
+	JNZ           group
 	VZEROUPPER
 	RET
 
@@ -9050,6 +9415,8 @@ TEXT ·sgemmAVX2x1x8Strided(SB), NOSPLIT, $0-96
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, DX
 	MOVQ    a+8(FP), SI
+	MOVQ    rs+16(FP), DI
+	SHLQ    $0x02, DI
 	TESTQ   AX, AX
 	JLE     done
 
@@ -9680,6 +10047,335 @@ narrow:
 	VZEROUPPER
 	RET
 
+// func sgemmAVX2x7x8Strided(k int, a *float32, rs int, cs int, b *float32, ldb int, c *float32, ldc int, n int, flags int, bias *float32, clamp *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·sgemmAVX2x7x8Strided(SB), NOSPLIT, $0-96
+	VPXOR   Y0, Y0, Y0
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	MOVQ    k+0(FP), AX
+	MOVQ    n+64(FP), CX
+	LEAQ    gemmMask<>+32(SB), DX
+	SHLQ    $0x02, CX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y7
+	MOVQ    cs+24(FP), CX
+	MOVQ    ldb+40(FP), DX
+	MOVQ    b+32(FP), BX
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    rs+16(FP), DI
+	SHLQ    $0x02, DI
+	LEAQ    (SI)(DI*2), R8
+	ADDQ    DI, R8
+	LEAQ    (R8)(DI*2), R9
+	ADDQ    DI, R9
+	TESTQ   AX, AX
+	JLE     done
+
+loop:
+	VMASKMOVPS   (BX), Y7, Y8
+	VBROADCASTSS (SI), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (SI)(DI*1), Y9
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS (SI)(DI*2), Y9
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS (R8), Y9
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS (R8)(DI*1), Y9
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS (R8)(DI*2), Y9
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS (R9), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         DX, BX
+	DECQ         AX
+	JNZ          loop
+
+done:
+	MOVQ       flags+72(FP), AX
+	MOVQ       c+48(FP), CX
+	MOVQ       ldc+56(FP), DX
+	SHLQ       $0x02, DX
+	TESTQ      $0x00000001, AX
+	JZ         noAccumulate
+	MOVQ       CX, BX
+	VMASKMOVPS (BX), Y7, Y8
+	VADDPS     Y8, Y0, Y0
+	ADDQ       DX, BX
+	VMASKMOVPS (BX), Y7, Y8
+	VADDPS     Y8, Y1, Y1
+	ADDQ       DX, BX
+	VMASKMOVPS (BX), Y7, Y8
+	VADDPS     Y8, Y2, Y2
+	ADDQ       DX, BX
+	VMASKMOVPS (BX), Y7, Y8
+	VADDPS     Y8, Y3, Y3
+	ADDQ       DX, BX
+	VMASKMOVPS (BX), Y7, Y8
+	VADDPS     Y8, Y4, Y4
+	ADDQ       DX, BX
+	VMASKMOVPS (BX), Y7, Y8
+	VADDPS     Y8, Y5, Y5
+	ADDQ       DX, BX
+	VMASKMOVPS (BX), Y7, Y8
+	VADDPS     Y8, Y6, Y6
+	ADDQ       DX, BX
+
+noAccumulate:
+	TESTQ      $0x00000002, AX
+	JZ         noBias
+	MOVQ       bias+80(FP), BX
+	VMASKMOVPS (BX), Y7, Y8
+	VADDPS     Y8, Y0, Y0
+	VADDPS     Y8, Y1, Y1
+	VADDPS     Y8, Y2, Y2
+	VADDPS     Y8, Y3, Y3
+	VADDPS     Y8, Y4, Y4
+	VADDPS     Y8, Y5, Y5
+	VADDPS     Y8, Y6, Y6
+
+noBias:
+	TESTQ        $0x00000004, AX
+	JZ           noClamp
+	MOVQ         clamp+88(FP), AX
+	VBROADCASTSS (AX), Y8
+	VBROADCASTSS 4(AX), Y9
+	VMAXPS       Y0, Y8, Y0
+	VMINPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	VMAXPS       Y2, Y8, Y2
+	VMINPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMINPS       Y3, Y9, Y3
+	VMAXPS       Y4, Y8, Y4
+	VMINPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMINPS       Y5, Y9, Y5
+	VMAXPS       Y6, Y8, Y6
+	VMINPS       Y6, Y9, Y6
+
+noClamp:
+	MOVQ    n+64(FP), AX
+	CMPQ    AX, $+8
+	JNE     narrow
+	MOVQ    CX, AX
+	VMOVUPS Y0, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Y4, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Y5, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Y6, (AX)
+	ADDQ    DX, AX
+	VZEROUPPER
+	RET
+
+narrow:
+	VMASKMOVPS Y0, Y7, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y1, Y7, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y2, Y7, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y3, Y7, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y4, Y7, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y5, Y7, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y6, Y7, (CX)
+	ADDQ       DX, CX
+	VZEROUPPER
+	RET
+
+// func sgemmAVX2x8x8Strided(k int, a *float32, rs int, cs int, b *float32, ldb int, c *float32, ldc int, n int, flags int, bias *float32, clamp *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·sgemmAVX2x8x8Strided(SB), NOSPLIT, $0-96
+	VPXOR   Y0, Y0, Y0
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	MOVQ    k+0(FP), AX
+	MOVQ    n+64(FP), CX
+	LEAQ    gemmMask<>+32(SB), DX
+	SHLQ    $0x02, CX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y8
+	MOVQ    cs+24(FP), CX
+	MOVQ    ldb+40(FP), DX
+	MOVQ    b+32(FP), BX
+	SHLQ    $0x02, CX
+	SHLQ    $0x02, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    rs+16(FP), DI
+	SHLQ    $0x02, DI
+	LEAQ    (SI)(DI*2), R8
+	ADDQ    DI, R8
+	LEAQ    (R8)(DI*2), R9
+	ADDQ    DI, R9
+	TESTQ   AX, AX
+	JLE     done
+
+loop:
+	VMASKMOVPS   (BX), Y8, Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS (SI)(DI*1), Y10
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (SI)(DI*2), Y10
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS (R8), Y10
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (R8)(DI*1), Y10
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS (R8)(DI*2), Y10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS (R9)(DI*1), Y10
+	VFMADD231PS  Y9, Y10, Y7
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         DX, BX
+	DECQ         AX
+	JNZ          loop
+
+done:
+	MOVQ       flags+72(FP), AX
+	MOVQ       c+48(FP), CX
+	MOVQ       ldc+56(FP), DX
+	SHLQ       $0x02, DX
+	TESTQ      $0x00000001, AX
+	JZ         noAccumulate
+	MOVQ       CX, BX
+	VMASKMOVPS (BX), Y8, Y9
+	VADDPS     Y9, Y0, Y0
+	ADDQ       DX, BX
+	VMASKMOVPS (BX), Y8, Y9
+	VADDPS     Y9, Y1, Y1
+	ADDQ       DX, BX
+	VMASKMOVPS (BX), Y8, Y9
+	VADDPS     Y9, Y2, Y2
+	ADDQ       DX, BX
+	VMASKMOVPS (BX), Y8, Y9
+	VADDPS     Y9, Y3, Y3
+	ADDQ       DX, BX
+	VMASKMOVPS (BX), Y8, Y9
+	VADDPS     Y9, Y4, Y4
+	ADDQ       DX, BX
+	VMASKMOVPS (BX), Y8, Y9
+	VADDPS     Y9, Y5, Y5
+	ADDQ       DX, BX
+	VMASKMOVPS (BX), Y8, Y9
+	VADDPS     Y9, Y6, Y6
+	ADDQ       DX, BX
+	VMASKMOVPS (BX), Y8, Y9
+	VADDPS     Y9, Y7, Y7
+	ADDQ       DX, BX
+
+noAccumulate:
+	TESTQ      $0x00000002, AX
+	JZ         noBias
+	MOVQ       bias+80(FP), BX
+	VMASKMOVPS (BX), Y8, Y9
+	VADDPS     Y9, Y0, Y0
+	VADDPS     Y9, Y1, Y1
+	VADDPS     Y9, Y2, Y2
+	VADDPS     Y9, Y3, Y3
+	VADDPS     Y9, Y4, Y4
+	VADDPS     Y9, Y5, Y5
+	VADDPS     Y9, Y6, Y6
+	VADDPS     Y9, Y7, Y7
+
+noBias:
+	TESTQ        $0x00000004, AX
+	JZ           noClamp
+	MOVQ         clamp+88(FP), AX
+	VBROADCASTSS (AX), Y9
+	VBROADCASTSS 4(AX), Y10
+	VMAXPS       Y0, Y9, Y0
+	VMINPS       Y0, Y10, Y0
+	VMAXPS       Y1, Y9, Y1
+	VMINPS       Y1, Y10, Y1
+	VMAXPS       Y2, Y9, Y2
+	VMINPS       Y2, Y10, Y2
+	VMAXPS       Y3, Y9, Y3
+	VMINPS       Y3, Y10, Y3
+	VMAXPS       Y4, Y9, Y4
+	VMINPS       Y4, Y10, Y4
+	VMAXPS       Y5, Y9, Y5
+	VMINPS       Y5, Y10, Y5
+	VMAXPS       Y6, Y9, Y6
+	VMINPS       Y6, Y10, Y6
+	VMAXPS       Y7, Y9, Y7
+	VMINPS       Y7, Y10, Y7
+
+noClamp:
+	MOVQ    n+64(FP), AX
+	CMPQ    AX, $+8
+	JNE     narrow
+	MOVQ    CX, AX
+	VMOVUPS Y0, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Y4, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Y5, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Y6, (AX)
+	ADDQ    DX, AX
+	VMOVUPS Y7, (AX)
+	ADDQ    DX, AX
+	VZEROUPPER
+	RET
+
+narrow:
+	VMASKMOVPS Y0, Y8, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y1, Y8, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y2, Y8, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y3, Y8, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y4, Y8, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y5, Y8, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y6, Y8, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPS Y7, Y8, (CX)
+	ADDQ       DX, CX
+	VZEROUPPER
+	RET
+
 // func sgemmAVX2x1x16Strided(k int, a *float32, rs int, cs int, b *float32, ldb int, c *float32, ldc int, n int, flags int, bias *float32, clamp *float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·sgemmAVX2x1x16Strided(SB), NOSPLIT, $0-96
@@ -9698,6 +10394,8 @@ TEXT ·sgemmAVX2x1x16Strided(SB), NOSPLIT, $0-96
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, DX
 	MOVQ    a+8(FP), SI
+	MOVQ    rs+16(FP), DI
+	SHLQ    $0x02, DI
 	TESTQ   AX, AX
 	JLE     done
 
@@ -10532,6 +11230,8 @@ TEXT ·sgemmAVX2x1x32Strided(SB), NOSPLIT, $0-96
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, DX
 	MOVQ    a+8(FP), SI
+	MOVQ    rs+16(FP), DI
+	SHLQ    $0x02, DI
 	TESTQ   AX, AX
 	JLE     done
 
@@ -10934,6 +11634,8 @@ TEXT ·sgemmAVX2x1x64Strided(SB), NOSPLIT, $0-96
 	SHLQ    $0x02, CX
 	SHLQ    $0x02, DX
 	MOVQ    a+8(FP), SI
+	MOVQ    rs+16(FP), DI
+	SHLQ    $0x02, DI
 	TESTQ   AX, AX
 	JLE     done
 
@@ -11053,18 +11755,27 @@ narrow:
 	VZEROUPPER
 	RET
 
-// func sdotAVX2x8x1(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+// func sdotAVX2x8x1(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·sdotAVX2x8x1(SB), NOSPLIT, $0-48
-	MOVQ  k+0(FP), AX
-	MOVQ  x+8(FP), CX
-	MOVQ  ldx+16(FP), DX
-	SHLQ  $0x02, DX
-	LEAQ  (CX)(DX*2), BX
-	ADDQ  DX, BX
-	LEAQ  (BX)(DX*2), SI
-	ADDQ  DX, SI
-	MOVQ  y+24(FP), DI
+TEXT ·sdotAVX2x8x1(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x02, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x02, R8
+
+group:
+	MOVQ  CX, R8
+	MOVQ  DX, R9
+	LEAQ  (R9)(DI*2), R10
+	ADDQ  DI, R10
+	LEAQ  (R10)(DI*2), R11
+	ADDQ  DI, R11
+	MOVQ  BX, R12
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -11073,174 +11784,159 @@ TEXT ·sdotAVX2x8x1(SB), NOSPLIT, $0-48
 	VPXOR Y5, Y5, Y5
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
-	SUBQ  $+8, AX
+	SUBQ  $+8, R8
 	JLT   tail
 
 loop:
-	VMOVUPS     (DI), Y8
-	VMOVUPS     (CX), Y9
+	VMOVUPS     (R12), Y8
+	VMOVUPS     (R9), Y9
 	VFMADD231PS Y9, Y8, Y0
-	VMOVUPS     (CX)(DX*1), Y9
+	VMOVUPS     (R9)(DI*1), Y9
 	VFMADD231PS Y9, Y8, Y1
-	VMOVUPS     (CX)(DX*2), Y9
+	VMOVUPS     (R9)(DI*2), Y9
 	VFMADD231PS Y9, Y8, Y2
-	VMOVUPS     (BX), Y9
+	VMOVUPS     (R10), Y9
 	VFMADD231PS Y9, Y8, Y3
-	VMOVUPS     (BX)(DX*1), Y9
+	VMOVUPS     (R10)(DI*1), Y9
 	VFMADD231PS Y9, Y8, Y4
-	VMOVUPS     (BX)(DX*2), Y9
+	VMOVUPS     (R10)(DI*2), Y9
 	VFMADD231PS Y9, Y8, Y5
-	VMOVUPS     (SI), Y9
+	VMOVUPS     (R11), Y9
 	VFMADD231PS Y9, Y8, Y6
-	VMOVUPS     (SI)(DX*1), Y9
+	VMOVUPS     (R11)(DI*1), Y9
 	VFMADD231PS Y9, Y8, Y7
-	ADDQ        $+32, CX
-	ADDQ        $+32, BX
-	ADDQ        $+32, SI
-	ADDQ        $+32, DI
-	SUBQ        $+8, AX
+	ADDQ        $+32, R9
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
+	ADDQ        $+32, R12
+	SUBQ        $+8, R8
 	JGE         loop
 
 tail:
-	ADDQ        $+8, AX
+	ADDQ        $+8, R8
 	JZ          sum
-	LEAQ        gemmMask<>+32(SB), R8
-	SHLQ        $0x02, AX
-	SUBQ        AX, R8
-	VMOVDQU     (R8), Y8
-	VMASKMOVPS  (DI), Y8, Y9
-	VMASKMOVPS  (CX), Y8, Y10
+	LEAQ        gemmMask<>+32(SB), R13
+	SHLQ        $0x02, R8
+	SUBQ        R8, R13
+	VMOVDQU     (R13), Y8
+	VMASKMOVPS  (R12), Y8, Y9
+	VMASKMOVPS  (R9), Y8, Y10
 	VFMADD231PS Y10, Y9, Y0
-	VMASKMOVPS  (CX)(DX*1), Y8, Y10
+	VMASKMOVPS  (R9)(DI*1), Y8, Y10
 	VFMADD231PS Y10, Y9, Y1
-	VMASKMOVPS  (CX)(DX*2), Y8, Y10
+	VMASKMOVPS  (R9)(DI*2), Y8, Y10
 	VFMADD231PS Y10, Y9, Y2
-	VMASKMOVPS  (BX), Y8, Y10
+	VMASKMOVPS  (R10), Y8, Y10
 	VFMADD231PS Y10, Y9, Y3
-	VMASKMOVPS  (BX)(DX*1), Y8, Y10
+	VMASKMOVPS  (R10)(DI*1), Y8, Y10
 	VFMADD231PS Y10, Y9, Y4
-	VMASKMOVPS  (BX)(DX*2), Y8, Y10
+	VMASKMOVPS  (R10)(DI*2), Y8, Y10
 	VFMADD231PS Y10, Y9, Y5
-	VMASKMOVPS  (SI), Y8, Y10
+	VMASKMOVPS  (R11), Y8, Y10
 	VFMADD231PS Y10, Y9, Y6
-	VMASKMOVPS  (SI)(DX*1), Y8, Y8
+	VMASKMOVPS  (R11)(DI*1), Y8, Y8
 	VFMADD231PS Y8, Y9, Y7
 
 sum:
-	MOVQ         out+40(FP), AX
-	VEXTRACTF128 $0x01, Y0, X8
-	VADDPS       X8, X0, X0
-	VMOVHLPS     X0, X0, X8
-	VADDPS       X8, X0, X0
-	VMOVSHDUP    X0, X8
-	VADDSS       X8, X0, X0
-	VMOVSS       X0, (AX)
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X1
-	VMOVHLPS     X1, X1, X0
-	VADDPS       X0, X1, X1
-	VMOVSHDUP    X1, X0
-	VADDSS       X0, X1, X1
-	VMOVSS       X1, 4(AX)
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X0, X2, X2
-	VMOVHLPS     X2, X2, X0
-	VADDPS       X0, X2, X2
-	VMOVSHDUP    X2, X0
-	VADDSS       X0, X2, X2
-	VMOVSS       X2, 8(AX)
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPS       X0, X3, X3
-	VMOVHLPS     X3, X3, X0
-	VADDPS       X0, X3, X3
-	VMOVSHDUP    X3, X0
-	VADDSS       X0, X3, X3
-	VMOVSS       X3, 12(AX)
+	VHADDPS      Y1, Y0, Y0
+	VHADDPS      Y3, Y2, Y2
+	VHADDPS      Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVUPS      X0, (SI)
+	VHADDPS      Y5, Y4, Y4
+	VHADDPS      Y7, Y6, Y6
+	VHADDPS      Y6, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
 	VADDPS       X0, X4, X4
-	VMOVHLPS     X4, X4, X0
-	VADDPS       X0, X4, X4
-	VMOVSHDUP    X4, X0
-	VADDSS       X0, X4, X4
-	VMOVSS       X4, 16(AX)
-	VEXTRACTF128 $0x01, Y5, X0
-	VADDPS       X0, X5, X5
-	VMOVHLPS     X5, X5, X0
-	VADDPS       X0, X5, X5
-	VMOVSHDUP    X5, X0
-	VADDSS       X0, X5, X5
-	VMOVSS       X5, 20(AX)
-	VEXTRACTF128 $0x01, Y6, X0
-	VADDPS       X0, X6, X6
-	VMOVHLPS     X6, X6, X0
-	VADDPS       X0, X6, X6
-	VMOVSHDUP    X6, X0
-	VADDSS       X0, X6, X6
-	VMOVSS       X6, 24(AX)
-	VEXTRACTF128 $0x01, Y7, X0
-	VADDPS       X0, X7, X7
-	VMOVHLPS     X7, X7, X0
-	VADDPS       X0, X7, X7
-	VMOVSHDUP    X7, X0
-	VADDSS       X0, X7, X7
-	VMOVSS       X7, 28(AX)
+	VMOVUPS      X4, 16(SI)
+	ADDQ         $0x00000020, SI
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	DECQ         AX
+	JNZ          group
 	VZEROUPPER
 	RET
 
-// func sdotAVX2x1x1(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+// func sdotAVX2x1x1(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·sdotAVX2x1x1(SB), NOSPLIT, $0-48
-	MOVQ  k+0(FP), AX
-	MOVQ  x+8(FP), CX
-	MOVQ  y+24(FP), DX
+TEXT ·sdotAVX2x1x1(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x02, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x02, R8
+
+group:
+	MOVQ  CX, R8
+	MOVQ  DX, R9
+	MOVQ  BX, R10
 	VPXOR Y0, Y0, Y0
-	SUBQ  $+8, AX
+	SUBQ  $+8, R8
 	JLT   tail
 
 loop:
-	VMOVUPS     (CX), Y1
-	VMOVUPS     (DX), Y2
+	VMOVUPS     (R9), Y1
+	VMOVUPS     (R10), Y2
 	VFMADD231PS Y2, Y1, Y0
-	ADDQ        $+32, CX
-	ADDQ        $+32, DX
-	SUBQ        $+8, AX
+	ADDQ        $+32, R9
+	ADDQ        $+32, R10
+	SUBQ        $+8, R8
 	JGE         loop
 
 tail:
-	ADDQ        $+8, AX
+	ADDQ        $+8, R8
 	JZ          sum
-	LEAQ        gemmMask<>+32(SB), BX
-	SHLQ        $0x02, AX
-	SUBQ        AX, BX
-	VMOVDQU     (BX), Y1
-	VMASKMOVPS  (CX), Y1, Y2
-	VMASKMOVPS  (DX), Y1, Y1
+	LEAQ        gemmMask<>+32(SB), R11
+	SHLQ        $0x02, R8
+	SUBQ        R8, R11
+	VMOVDQU     (R11), Y1
+	VMASKMOVPS  (R9), Y1, Y2
+	VMASKMOVPS  (R10), Y1, Y1
 	VFMADD231PS Y1, Y2, Y0
 
 sum:
-	MOVQ         out+40(FP), AX
+	VHADDPS      Y0, Y0, Y0
+	VHADDPS      Y0, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
-	VMOVHLPS     X0, X0, X1
-	VADDPS       X1, X0, X0
-	VMOVSHDUP    X0, X1
-	VADDSS       X1, X0, X0
-	VMOVSS       X0, (AX)
+	VMOVSS       X0, (SI)
+	ADDQ         $0x00000004, SI
+	ADDQ         DI, DX
+	DECQ         AX
+	JNZ          group
 	VZEROUPPER
 	RET
 
-// func sdotAVX2x4x2(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+// func sdotAVX2x4x2(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·sdotAVX2x4x2(SB), NOSPLIT, $0-48
-	MOVQ  k+0(FP), AX
-	MOVQ  x+8(FP), CX
-	MOVQ  ldx+16(FP), DX
-	SHLQ  $0x02, DX
-	LEAQ  (CX)(DX*2), BX
-	ADDQ  DX, BX
-	MOVQ  y+24(FP), SI
-	MOVQ  ldy+32(FP), DI
-	SHLQ  $0x02, DI
+TEXT ·sdotAVX2x4x2(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x02, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x02, R8
+
+group:
+	MOVQ  CX, R9
+	MOVQ  DX, R10
+	LEAQ  (R10)(DI*2), R11
+	ADDQ  DI, R11
+	MOVQ  BX, R12
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -11249,181 +11945,153 @@ TEXT ·sdotAVX2x4x2(SB), NOSPLIT, $0-48
 	VPXOR Y5, Y5, Y5
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
-	SUBQ  $+8, AX
+	SUBQ  $+8, R9
 	JLT   tail
 
 loop:
-	VMOVUPS     (SI), Y8
-	VMOVUPS     (SI)(DI*1), Y9
-	VMOVUPS     (CX), Y10
+	VMOVUPS     (R12), Y8
+	VMOVUPS     (R12)(R8*1), Y9
+	VMOVUPS     (R10), Y10
 	VFMADD231PS Y10, Y8, Y0
 	VFMADD231PS Y10, Y9, Y1
-	VMOVUPS     (CX)(DX*1), Y10
+	VMOVUPS     (R10)(DI*1), Y10
 	VFMADD231PS Y10, Y8, Y2
 	VFMADD231PS Y10, Y9, Y3
-	VMOVUPS     (CX)(DX*2), Y10
+	VMOVUPS     (R10)(DI*2), Y10
 	VFMADD231PS Y10, Y8, Y4
 	VFMADD231PS Y10, Y9, Y5
-	VMOVUPS     (BX), Y10
+	VMOVUPS     (R11), Y10
 	VFMADD231PS Y10, Y8, Y6
 	VFMADD231PS Y10, Y9, Y7
-	ADDQ        $+32, CX
-	ADDQ        $+32, BX
-	ADDQ        $+32, SI
-	SUBQ        $+8, AX
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
+	ADDQ        $+32, R12
+	SUBQ        $+8, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+8, AX
+	ADDQ        $+8, R9
 	JZ          sum
-	LEAQ        gemmMask<>+32(SB), R8
-	SHLQ        $0x02, AX
-	SUBQ        AX, R8
-	VMOVDQU     (R8), Y8
-	VMASKMOVPS  (SI), Y8, Y9
-	VMASKMOVPS  (SI)(DI*1), Y8, Y10
-	VMASKMOVPS  (CX), Y8, Y11
+	LEAQ        gemmMask<>+32(SB), R13
+	SHLQ        $0x02, R9
+	SUBQ        R9, R13
+	VMOVDQU     (R13), Y8
+	VMASKMOVPS  (R12), Y8, Y9
+	VMASKMOVPS  (R12)(R8*1), Y8, Y10
+	VMASKMOVPS  (R10), Y8, Y11
 	VFMADD231PS Y11, Y9, Y0
 	VFMADD231PS Y11, Y10, Y1
-	VMASKMOVPS  (CX)(DX*1), Y8, Y11
+	VMASKMOVPS  (R10)(DI*1), Y8, Y11
 	VFMADD231PS Y11, Y9, Y2
 	VFMADD231PS Y11, Y10, Y3
-	VMASKMOVPS  (CX)(DX*2), Y8, Y11
+	VMASKMOVPS  (R10)(DI*2), Y8, Y11
 	VFMADD231PS Y11, Y9, Y4
 	VFMADD231PS Y11, Y10, Y5
-	VMASKMOVPS  (BX), Y8, Y8
+	VMASKMOVPS  (R11), Y8, Y8
 	VFMADD231PS Y8, Y9, Y6
 	VFMADD231PS Y8, Y10, Y7
 
 sum:
-	MOVQ         out+40(FP), AX
-	VEXTRACTF128 $0x01, Y0, X8
-	VADDPS       X8, X0, X0
-	VMOVHLPS     X0, X0, X8
-	VADDPS       X8, X0, X0
-	VMOVSHDUP    X0, X8
-	VADDSS       X8, X0, X0
-	VMOVSS       X0, (AX)
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X1
-	VMOVHLPS     X1, X1, X0
-	VADDPS       X0, X1, X1
-	VMOVSHDUP    X1, X0
-	VADDSS       X0, X1, X1
-	VMOVSS       X1, 4(AX)
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X0, X2, X2
-	VMOVHLPS     X2, X2, X0
-	VADDPS       X0, X2, X2
-	VMOVSHDUP    X2, X0
-	VADDSS       X0, X2, X2
-	VMOVSS       X2, 8(AX)
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPS       X0, X3, X3
-	VMOVHLPS     X3, X3, X0
-	VADDPS       X0, X3, X3
-	VMOVSHDUP    X3, X0
-	VADDSS       X0, X3, X3
-	VMOVSS       X3, 12(AX)
+	VHADDPS      Y1, Y0, Y0
+	VHADDPS      Y3, Y2, Y2
+	VHADDPS      Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVUPS      X0, (SI)
+	VHADDPS      Y5, Y4, Y4
+	VHADDPS      Y7, Y6, Y6
+	VHADDPS      Y6, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
 	VADDPS       X0, X4, X4
-	VMOVHLPS     X4, X4, X0
-	VADDPS       X0, X4, X4
-	VMOVSHDUP    X4, X0
-	VADDSS       X0, X4, X4
-	VMOVSS       X4, 16(AX)
-	VEXTRACTF128 $0x01, Y5, X0
-	VADDPS       X0, X5, X5
-	VMOVHLPS     X5, X5, X0
-	VADDPS       X0, X5, X5
-	VMOVSHDUP    X5, X0
-	VADDSS       X0, X5, X5
-	VMOVSS       X5, 20(AX)
-	VEXTRACTF128 $0x01, Y6, X0
-	VADDPS       X0, X6, X6
-	VMOVHLPS     X6, X6, X0
-	VADDPS       X0, X6, X6
-	VMOVSHDUP    X6, X0
-	VADDSS       X0, X6, X6
-	VMOVSS       X6, 24(AX)
-	VEXTRACTF128 $0x01, Y7, X0
-	VADDPS       X0, X7, X7
-	VMOVHLPS     X7, X7, X0
-	VADDPS       X0, X7, X7
-	VMOVSHDUP    X7, X0
-	VADDSS       X0, X7, X7
-	VMOVSS       X7, 28(AX)
+	VMOVUPS      X4, 16(SI)
+	ADDQ         $0x00000020, SI
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	DECQ         AX
+	JNZ          group
 	VZEROUPPER
 	RET
 
-// func sdotAVX2x1x2(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+// func sdotAVX2x1x2(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·sdotAVX2x1x2(SB), NOSPLIT, $0-48
-	MOVQ  k+0(FP), AX
-	MOVQ  x+8(FP), CX
-	MOVQ  y+24(FP), DX
-	MOVQ  ldy+32(FP), BX
-	SHLQ  $0x02, BX
+TEXT ·sdotAVX2x1x2(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x02, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x02, R8
+
+group:
+	MOVQ  CX, R9
+	MOVQ  DX, R10
+	MOVQ  BX, R11
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
-	SUBQ  $+8, AX
+	SUBQ  $+8, R9
 	JLT   tail
 
 loop:
-	VMOVUPS     (CX), Y2
-	VMOVUPS     (DX), Y3
+	VMOVUPS     (R10), Y2
+	VMOVUPS     (R11), Y3
 	VFMADD231PS Y3, Y2, Y0
-	VMOVUPS     (DX)(BX*1), Y3
+	VMOVUPS     (R11)(R8*1), Y3
 	VFMADD231PS Y3, Y2, Y1
-	ADDQ        $+32, CX
-	ADDQ        $+32, DX
-	SUBQ        $+8, AX
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
+	SUBQ        $+8, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+8, AX
+	ADDQ        $+8, R9
 	JZ          sum
-	LEAQ        gemmMask<>+32(SB), SI
-	SHLQ        $0x02, AX
-	SUBQ        AX, SI
-	VMOVDQU     (SI), Y2
-	VMASKMOVPS  (CX), Y2, Y3
-	VMASKMOVPS  (DX), Y2, Y4
+	LEAQ        gemmMask<>+32(SB), R12
+	SHLQ        $0x02, R9
+	SUBQ        R9, R12
+	VMOVDQU     (R12), Y2
+	VMASKMOVPS  (R10), Y2, Y3
+	VMASKMOVPS  (R11), Y2, Y4
 	VFMADD231PS Y4, Y3, Y0
-	VMASKMOVPS  (DX)(BX*1), Y2, Y2
+	VMASKMOVPS  (R11)(R8*1), Y2, Y2
 	VFMADD231PS Y2, Y3, Y1
 
 sum:
-	MOVQ         out+40(FP), AX
-	VEXTRACTF128 $0x01, Y0, X2
-	VADDPS       X2, X0, X0
-	VMOVHLPS     X0, X0, X2
-	VADDPS       X2, X0, X0
-	VMOVSHDUP    X0, X2
-	VADDSS       X2, X0, X0
-	VMOVSS       X0, (AX)
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X1
-	VMOVHLPS     X1, X1, X0
-	VADDPS       X0, X1, X1
-	VMOVSHDUP    X1, X0
-	VADDSS       X0, X1, X1
-	VMOVSS       X1, 4(AX)
+	VHADDPS      Y1, Y0, Y0
+	VHADDPS      Y0, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVSD       X0, (SI)
+	ADDQ         $0x00000008, SI
+	ADDQ         DI, DX
+	DECQ         AX
+	JNZ          group
 	VZEROUPPER
 	RET
 
-// func sdotAVX2x2x4(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+// func sdotAVX2x2x4(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·sdotAVX2x2x4(SB), NOSPLIT, $0-48
-	MOVQ  k+0(FP), AX
-	MOVQ  x+8(FP), CX
-	MOVQ  ldx+16(FP), DX
-	SHLQ  $0x02, DX
-	MOVQ  y+24(FP), BX
-	MOVQ  ldy+32(FP), SI
-	SHLQ  $0x02, SI
-	LEAQ  (BX)(SI*2), DI
-	ADDQ  SI, DI
+TEXT ·sdotAVX2x2x4(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x02, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x02, R8
+
+group:
+	MOVQ  CX, R9
+	MOVQ  DX, R10
+	MOVQ  BX, R11
+	LEAQ  (R11)(R8*2), R12
+	ADDQ  R8, R12
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -11432,208 +12100,167 @@ TEXT ·sdotAVX2x2x4(SB), NOSPLIT, $0-48
 	VPXOR Y5, Y5, Y5
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
-	SUBQ  $+8, AX
+	SUBQ  $+8, R9
 	JLT   tail
 
 loop:
-	VMOVUPS     (CX), Y8
-	VMOVUPS     (CX)(DX*1), Y9
-	VMOVUPS     (BX), Y10
+	VMOVUPS     (R10), Y8
+	VMOVUPS     (R10)(DI*1), Y9
+	VMOVUPS     (R11), Y10
 	VFMADD231PS Y10, Y8, Y0
 	VFMADD231PS Y10, Y9, Y4
-	VMOVUPS     (BX)(SI*1), Y10
+	VMOVUPS     (R11)(R8*1), Y10
 	VFMADD231PS Y10, Y8, Y1
 	VFMADD231PS Y10, Y9, Y5
-	VMOVUPS     (BX)(SI*2), Y10
+	VMOVUPS     (R11)(R8*2), Y10
 	VFMADD231PS Y10, Y8, Y2
 	VFMADD231PS Y10, Y9, Y6
-	VMOVUPS     (DI), Y10
+	VMOVUPS     (R12), Y10
 	VFMADD231PS Y10, Y8, Y3
 	VFMADD231PS Y10, Y9, Y7
-	ADDQ        $+32, CX
-	ADDQ        $+32, BX
-	ADDQ        $+32, DI
-	SUBQ        $+8, AX
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
+	ADDQ        $+32, R12
+	SUBQ        $+8, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+8, AX
+	ADDQ        $+8, R9
 	JZ          sum
-	LEAQ        gemmMask<>+32(SB), R8
-	SHLQ        $0x02, AX
-	SUBQ        AX, R8
-	VMOVDQU     (R8), Y8
-	VMASKMOVPS  (CX), Y8, Y9
-	VMASKMOVPS  (CX)(DX*1), Y8, Y10
-	VMASKMOVPS  (BX), Y8, Y11
+	LEAQ        gemmMask<>+32(SB), R13
+	SHLQ        $0x02, R9
+	SUBQ        R9, R13
+	VMOVDQU     (R13), Y8
+	VMASKMOVPS  (R10), Y8, Y9
+	VMASKMOVPS  (R10)(DI*1), Y8, Y10
+	VMASKMOVPS  (R11), Y8, Y11
 	VFMADD231PS Y11, Y9, Y0
 	VFMADD231PS Y11, Y10, Y4
-	VMASKMOVPS  (BX)(SI*1), Y8, Y11
+	VMASKMOVPS  (R11)(R8*1), Y8, Y11
 	VFMADD231PS Y11, Y9, Y1
 	VFMADD231PS Y11, Y10, Y5
-	VMASKMOVPS  (BX)(SI*2), Y8, Y11
+	VMASKMOVPS  (R11)(R8*2), Y8, Y11
 	VFMADD231PS Y11, Y9, Y2
 	VFMADD231PS Y11, Y10, Y6
-	VMASKMOVPS  (DI), Y8, Y8
+	VMASKMOVPS  (R12), Y8, Y8
 	VFMADD231PS Y8, Y9, Y3
 	VFMADD231PS Y8, Y10, Y7
 
 sum:
-	MOVQ         out+40(FP), AX
-	VEXTRACTF128 $0x01, Y0, X8
-	VADDPS       X8, X0, X0
-	VMOVHLPS     X0, X0, X8
-	VADDPS       X8, X0, X0
-	VMOVSHDUP    X0, X8
-	VADDSS       X8, X0, X0
-	VMOVSS       X0, (AX)
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X1
-	VMOVHLPS     X1, X1, X0
-	VADDPS       X0, X1, X1
-	VMOVSHDUP    X1, X0
-	VADDSS       X0, X1, X1
-	VMOVSS       X1, 4(AX)
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X0, X2, X2
-	VMOVHLPS     X2, X2, X0
-	VADDPS       X0, X2, X2
-	VMOVSHDUP    X2, X0
-	VADDSS       X0, X2, X2
-	VMOVSS       X2, 8(AX)
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPS       X0, X3, X3
-	VMOVHLPS     X3, X3, X0
-	VADDPS       X0, X3, X3
-	VMOVSHDUP    X3, X0
-	VADDSS       X0, X3, X3
-	VMOVSS       X3, 12(AX)
+	VHADDPS      Y1, Y0, Y0
+	VHADDPS      Y3, Y2, Y2
+	VHADDPS      Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVUPS      X0, (SI)
+	VHADDPS      Y5, Y4, Y4
+	VHADDPS      Y7, Y6, Y6
+	VHADDPS      Y6, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
 	VADDPS       X0, X4, X4
-	VMOVHLPS     X4, X4, X0
-	VADDPS       X0, X4, X4
-	VMOVSHDUP    X4, X0
-	VADDSS       X0, X4, X4
-	VMOVSS       X4, 16(AX)
-	VEXTRACTF128 $0x01, Y5, X0
-	VADDPS       X0, X5, X5
-	VMOVHLPS     X5, X5, X0
-	VADDPS       X0, X5, X5
-	VMOVSHDUP    X5, X0
-	VADDSS       X0, X5, X5
-	VMOVSS       X5, 20(AX)
-	VEXTRACTF128 $0x01, Y6, X0
-	VADDPS       X0, X6, X6
-	VMOVHLPS     X6, X6, X0
-	VADDPS       X0, X6, X6
-	VMOVSHDUP    X6, X0
-	VADDSS       X0, X6, X6
-	VMOVSS       X6, 24(AX)
-	VEXTRACTF128 $0x01, Y7, X0
-	VADDPS       X0, X7, X7
-	VMOVHLPS     X7, X7, X0
-	VADDPS       X0, X7, X7
-	VMOVSHDUP    X7, X0
-	VADDSS       X0, X7, X7
-	VMOVSS       X7, 28(AX)
+	VMOVUPS      X4, 16(SI)
+	ADDQ         $0x00000020, SI
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	DECQ         AX
+	JNZ          group
 	VZEROUPPER
 	RET
 
-// func sdotAVX2x1x4(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+// func sdotAVX2x1x4(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·sdotAVX2x1x4(SB), NOSPLIT, $0-48
-	MOVQ  k+0(FP), AX
-	MOVQ  x+8(FP), CX
-	MOVQ  y+24(FP), DX
-	MOVQ  ldy+32(FP), BX
-	SHLQ  $0x02, BX
-	LEAQ  (DX)(BX*2), SI
-	ADDQ  BX, SI
+TEXT ·sdotAVX2x1x4(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x02, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x02, R8
+
+group:
+	MOVQ  CX, R9
+	MOVQ  DX, R10
+	MOVQ  BX, R11
+	LEAQ  (R11)(R8*2), R12
+	ADDQ  R8, R12
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
-	SUBQ  $+8, AX
+	SUBQ  $+8, R9
 	JLT   tail
 
 loop:
-	VMOVUPS     (CX), Y4
-	VMOVUPS     (DX), Y5
+	VMOVUPS     (R10), Y4
+	VMOVUPS     (R11), Y5
 	VFMADD231PS Y5, Y4, Y0
-	VMOVUPS     (DX)(BX*1), Y5
+	VMOVUPS     (R11)(R8*1), Y5
 	VFMADD231PS Y5, Y4, Y1
-	VMOVUPS     (DX)(BX*2), Y5
+	VMOVUPS     (R11)(R8*2), Y5
 	VFMADD231PS Y5, Y4, Y2
-	VMOVUPS     (SI), Y5
+	VMOVUPS     (R12), Y5
 	VFMADD231PS Y5, Y4, Y3
-	ADDQ        $+32, CX
-	ADDQ        $+32, DX
-	ADDQ        $+32, SI
-	SUBQ        $+8, AX
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
+	ADDQ        $+32, R12
+	SUBQ        $+8, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+8, AX
+	ADDQ        $+8, R9
 	JZ          sum
-	LEAQ        gemmMask<>+32(SB), DI
-	SHLQ        $0x02, AX
-	SUBQ        AX, DI
-	VMOVDQU     (DI), Y4
-	VMASKMOVPS  (CX), Y4, Y5
-	VMASKMOVPS  (DX), Y4, Y6
+	LEAQ        gemmMask<>+32(SB), R13
+	SHLQ        $0x02, R9
+	SUBQ        R9, R13
+	VMOVDQU     (R13), Y4
+	VMASKMOVPS  (R10), Y4, Y5
+	VMASKMOVPS  (R11), Y4, Y6
 	VFMADD231PS Y6, Y5, Y0
-	VMASKMOVPS  (DX)(BX*1), Y4, Y6
+	VMASKMOVPS  (R11)(R8*1), Y4, Y6
 	VFMADD231PS Y6, Y5, Y1
-	VMASKMOVPS  (DX)(BX*2), Y4, Y6
+	VMASKMOVPS  (R11)(R8*2), Y4, Y6
 	VFMADD231PS Y6, Y5, Y2
-	VMASKMOVPS  (SI), Y4, Y4
+	VMASKMOVPS  (R12), Y4, Y4
 	VFMADD231PS Y4, Y5, Y3
 
 sum:
-	MOVQ         out+40(FP), AX
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPS       X4, X0, X0
-	VMOVHLPS     X0, X0, X4
-	VADDPS       X4, X0, X0
-	VMOVSHDUP    X0, X4
-	VADDSS       X4, X0, X0
-	VMOVSS       X0, (AX)
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X1
-	VMOVHLPS     X1, X1, X0
-	VADDPS       X0, X1, X1
-	VMOVSHDUP    X1, X0
-	VADDSS       X0, X1, X1
-	VMOVSS       X1, 4(AX)
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X0, X2, X2
-	VMOVHLPS     X2, X2, X0
-	VADDPS       X0, X2, X2
-	VMOVSHDUP    X2, X0
-	VADDSS       X0, X2, X2
-	VMOVSS       X2, 8(AX)
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPS       X0, X3, X3
-	VMOVHLPS     X3, X3, X0
-	VADDPS       X0, X3, X3
-	VMOVSHDUP    X3, X0
-	VADDSS       X0, X3, X3
-	VMOVSS       X3, 12(AX)
+	VHADDPS      Y1, Y0, Y0
+	VHADDPS      Y3, Y2, Y2
+	VHADDPS      Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVUPS      X0, (SI)
+	ADDQ         $0x00000010, SI
+	ADDQ         DI, DX
+	DECQ         AX
+	JNZ          group
 	VZEROUPPER
 	RET
 
-// func sdotAVX2x1x8(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+// func sdotAVX2x1x8(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·sdotAVX2x1x8(SB), NOSPLIT, $0-48
-	MOVQ  k+0(FP), AX
-	MOVQ  x+8(FP), CX
-	MOVQ  y+24(FP), DX
-	MOVQ  ldy+32(FP), BX
-	SHLQ  $0x02, BX
-	LEAQ  (DX)(BX*2), SI
-	ADDQ  BX, SI
-	LEAQ  (SI)(BX*2), DI
-	ADDQ  BX, DI
+TEXT ·sdotAVX2x1x8(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x02, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x02, R8
+
+group:
+	MOVQ  CX, R9
+	MOVQ  DX, R10
+	MOVQ  BX, R11
+	LEAQ  (R11)(R8*2), R12
+	ADDQ  R8, R12
+	LEAQ  (R12)(R8*2), R13
+	ADDQ  R8, R13
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -11642,117 +12269,76 @@ TEXT ·sdotAVX2x1x8(SB), NOSPLIT, $0-48
 	VPXOR Y5, Y5, Y5
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
-	SUBQ  $+8, AX
+	SUBQ  $+8, R9
 	JLT   tail
 
 loop:
-	VMOVUPS     (CX), Y8
-	VMOVUPS     (DX), Y9
+	VMOVUPS     (R10), Y8
+	VMOVUPS     (R11), Y9
 	VFMADD231PS Y9, Y8, Y0
-	VMOVUPS     (DX)(BX*1), Y9
+	VMOVUPS     (R11)(R8*1), Y9
 	VFMADD231PS Y9, Y8, Y1
-	VMOVUPS     (DX)(BX*2), Y9
+	VMOVUPS     (R11)(R8*2), Y9
 	VFMADD231PS Y9, Y8, Y2
-	VMOVUPS     (SI), Y9
+	VMOVUPS     (R12), Y9
 	VFMADD231PS Y9, Y8, Y3
-	VMOVUPS     (SI)(BX*1), Y9
+	VMOVUPS     (R12)(R8*1), Y9
 	VFMADD231PS Y9, Y8, Y4
-	VMOVUPS     (SI)(BX*2), Y9
+	VMOVUPS     (R12)(R8*2), Y9
 	VFMADD231PS Y9, Y8, Y5
-	VMOVUPS     (DI), Y9
+	VMOVUPS     (R13), Y9
 	VFMADD231PS Y9, Y8, Y6
-	VMOVUPS     (DI)(BX*1), Y9
+	VMOVUPS     (R13)(R8*1), Y9
 	VFMADD231PS Y9, Y8, Y7
-	ADDQ        $+32, CX
-	ADDQ        $+32, DX
-	ADDQ        $+32, SI
-	ADDQ        $+32, DI
-	SUBQ        $+8, AX
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
+	ADDQ        $+32, R12
+	ADDQ        $+32, R13
+	SUBQ        $+8, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+8, AX
+	ADDQ        $+8, R9
 	JZ          sum
-	LEAQ        gemmMask<>+32(SB), R8
-	SHLQ        $0x02, AX
-	SUBQ        AX, R8
-	VMOVDQU     (R8), Y8
-	VMASKMOVPS  (CX), Y8, Y9
-	VMASKMOVPS  (DX), Y8, Y10
+	LEAQ        gemmMask<>+32(SB), R14
+	SHLQ        $0x02, R9
+	SUBQ        R9, R14
+	VMOVDQU     (R14), Y8
+	VMASKMOVPS  (R10), Y8, Y9
+	VMASKMOVPS  (R11), Y8, Y10
 	VFMADD231PS Y10, Y9, Y0
-	VMASKMOVPS  (DX)(BX*1), Y8, Y10
+	VMASKMOVPS  (R11)(R8*1), Y8, Y10
 	VFMADD231PS Y10, Y9, Y1
-	VMASKMOVPS  (DX)(BX*2), Y8, Y10
+	VMASKMOVPS  (R11)(R8*2), Y8, Y10
 	VFMADD231PS Y10, Y9, Y2
-	VMASKMOVPS  (SI), Y8, Y10
+	VMASKMOVPS  (R12), Y8, Y10
 	VFMADD231PS Y10, Y9, Y3
-	VMASKMOVPS  (SI)(BX*1), Y8, Y10
+	VMASKMOVPS  (R12)(R8*1), Y8, Y10
 	VFMADD231PS Y10, Y9, Y4
-	VMASKMOVPS  (SI)(BX*2), Y8, Y10
+	VMASKMOVPS  (R12)(R8*2), Y8, Y10
 	VFMADD231PS Y10, Y9, Y5
-	VMASKMOVPS  (DI), Y8, Y10
+	VMASKMOVPS  (R13), Y8, Y10
 	VFMADD231PS Y10, Y9, Y6
-	VMASKMOVPS  (DI)(BX*1), Y8, Y8
+	VMASKMOVPS  (R13)(R8*1), Y8, Y8
 	VFMADD231PS Y8, Y9, Y7
 
 sum:
-	MOVQ         out+40(FP), AX
-	VEXTRACTF128 $0x01, Y0, X8
-	VADDPS       X8, X0, X0
-	VMOVHLPS     X0, X0, X8
-	VADDPS       X8, X0, X0
-	VMOVSHDUP    X0, X8
-	VADDSS       X8, X0, X0
-	VMOVSS       X0, (AX)
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X1
-	VMOVHLPS     X1, X1, X0
-	VADDPS       X0, X1, X1
-	VMOVSHDUP    X1, X0
-	VADDSS       X0, X1, X1
-	VMOVSS       X1, 4(AX)
-	VEXTRACTF128 $0x01, Y2, X0
-	VADDPS       X0, X2, X2
-	VMOVHLPS     X2, X2, X0
-	VADDPS       X0, X2, X2
-	VMOVSHDUP    X2, X0
-	VADDSS       X0, X2, X2
-	VMOVSS       X2, 8(AX)
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPS       X0, X3, X3
-	VMOVHLPS     X3, X3, X0
-	VADDPS       X0, X3, X3
-	VMOVSHDUP    X3, X0
-	VADDSS       X0, X3, X3
-	VMOVSS       X3, 12(AX)
+	VHADDPS      Y1, Y0, Y0
+	VHADDPS      Y3, Y2, Y2
+	VHADDPS      Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMOVUPS      X0, (SI)
+	VHADDPS      Y5, Y4, Y4
+	VHADDPS      Y7, Y6, Y6
+	VHADDPS      Y6, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
 	VADDPS       X0, X4, X4
-	VMOVHLPS     X4, X4, X0
-	VADDPS       X0, X4, X4
-	VMOVSHDUP    X4, X0
-	VADDSS       X0, X4, X4
-	VMOVSS       X4, 16(AX)
-	VEXTRACTF128 $0x01, Y5, X0
-	VADDPS       X0, X5, X5
-	VMOVHLPS     X5, X5, X0
-	VADDPS       X0, X5, X5
-	VMOVSHDUP    X5, X0
-	VADDSS       X0, X5, X5
-	VMOVSS       X5, 20(AX)
-	VEXTRACTF128 $0x01, Y6, X0
-	VADDPS       X0, X6, X6
-	VMOVHLPS     X6, X6, X0
-	VADDPS       X0, X6, X6
-	VMOVSHDUP    X6, X0
-	VADDSS       X0, X6, X6
-	VMOVSS       X6, 24(AX)
-	VEXTRACTF128 $0x01, Y7, X0
-	VADDPS       X0, X7, X7
-	VMOVHLPS     X7, X7, X0
-	VADDPS       X0, X7, X7
-	VMOVSHDUP    X7, X0
-	VADDSS       X0, X7, X7
-	VMOVSS       X7, 28(AX)
+	VMOVUPS      X4, 16(SI)
+	ADDQ         $0x00000020, SI
+	ADDQ         DI, DX
+	DECQ         AX
+	JNZ          group
 	VZEROUPPER
 	RET
 
@@ -12651,6 +13237,8 @@ TEXT ·dgemmAVX512x1x8Strided(SB), NOSPLIT, $0-96
 	SHLQ   $0x03, CX
 	SHLQ   $0x03, DX
 	MOVQ   a+8(FP), SI
+	MOVQ   rs+16(FP), DI
+	SHLQ   $0x03, DI
 	TESTQ  AX, AX
 	JLE    done
 
@@ -14917,6 +15505,556 @@ narrow:
 	VZEROUPPER
 	RET
 
+// func dgemmAVX512x15x8Strided(k int, a *float64, rs int, cs int, b *float64, ldb int, c *float64, ldc int, n int, flags int, bias *float64, clamp *float64)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·dgemmAVX512x15x8Strided(SB), NOSPLIT, $0-96
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	MOVQ   k+0(FP), AX
+	MOVQ   n+64(FP), CX
+	MOVQ   $-1, DX
+	BZHIQ  CX, DX, DX
+	KMOVW  DX, K1
+	MOVQ   cs+24(FP), CX
+	MOVQ   ldb+40(FP), DX
+	MOVQ   b+32(FP), BX
+	SHLQ   $0x03, CX
+	SHLQ   $0x03, DX
+	MOVQ   a+8(FP), SI
+	MOVQ   rs+16(FP), DI
+	SHLQ   $0x03, DI
+	LEAQ   (SI)(DI*2), R8
+	ADDQ   DI, R8
+	LEAQ   (R8)(DI*2), R9
+	ADDQ   DI, R9
+	LEAQ   (R9)(DI*2), R10
+	ADDQ   DI, R10
+	LEAQ   (R10)(DI*2), R11
+	ADDQ   DI, R11
+	TESTQ  AX, AX
+	JLE    done
+
+loop:
+	VMOVUPD.Z    (BX), K1, Z15
+	VBROADCASTSD (SI), Z16
+	VFMADD231PD  Z15, Z16, Z0
+	VBROADCASTSD (SI)(DI*1), Z16
+	VFMADD231PD  Z15, Z16, Z1
+	VBROADCASTSD (SI)(DI*2), Z16
+	VFMADD231PD  Z15, Z16, Z2
+	VBROADCASTSD (R8), Z16
+	VFMADD231PD  Z15, Z16, Z3
+	VBROADCASTSD (R8)(DI*1), Z16
+	VFMADD231PD  Z15, Z16, Z4
+	VBROADCASTSD (R8)(DI*2), Z16
+	VFMADD231PD  Z15, Z16, Z5
+	VBROADCASTSD (R9), Z16
+	VFMADD231PD  Z15, Z16, Z6
+	VBROADCASTSD (R9)(DI*1), Z16
+	VFMADD231PD  Z15, Z16, Z7
+	VBROADCASTSD (R9)(DI*2), Z16
+	VFMADD231PD  Z15, Z16, Z8
+	VBROADCASTSD (R10), Z16
+	VFMADD231PD  Z15, Z16, Z9
+	VBROADCASTSD (R10)(DI*1), Z16
+	VFMADD231PD  Z15, Z16, Z10
+	VBROADCASTSD (R10)(DI*2), Z16
+	VFMADD231PD  Z15, Z16, Z11
+	VBROADCASTSD (R11), Z16
+	VFMADD231PD  Z15, Z16, Z12
+	VBROADCASTSD (R11)(DI*1), Z16
+	VFMADD231PD  Z15, Z16, Z13
+	VBROADCASTSD (R11)(DI*2), Z16
+	VFMADD231PD  Z15, Z16, Z14
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	ADDQ         DX, BX
+	DECQ         AX
+	JNZ          loop
+
+done:
+	MOVQ      flags+72(FP), AX
+	MOVQ      c+48(FP), CX
+	MOVQ      ldc+56(FP), DX
+	SHLQ      $0x03, DX
+	TESTQ     $0x00000001, AX
+	JZ        noAccumulate
+	MOVQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	VADDPD    Z15, Z0, Z0
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	VADDPD    Z15, Z1, Z1
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	VADDPD    Z15, Z2, Z2
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	VADDPD    Z15, Z3, Z3
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	VADDPD    Z15, Z4, Z4
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	VADDPD    Z15, Z5, Z5
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	VADDPD    Z15, Z6, Z6
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	VADDPD    Z15, Z7, Z7
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	VADDPD    Z15, Z8, Z8
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	VADDPD    Z15, Z9, Z9
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	VADDPD    Z15, Z10, Z10
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	VADDPD    Z15, Z11, Z11
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	VADDPD    Z15, Z12, Z12
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	VADDPD    Z15, Z13, Z13
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z15
+	VADDPD    Z15, Z14, Z14
+	ADDQ      DX, BX
+
+noAccumulate:
+	TESTQ     $0x00000002, AX
+	JZ        noBias
+	MOVQ      bias+80(FP), BX
+	VMOVUPD.Z (BX), K1, Z15
+	VADDPD    Z15, Z0, Z0
+	VADDPD    Z15, Z1, Z1
+	VADDPD    Z15, Z2, Z2
+	VADDPD    Z15, Z3, Z3
+	VADDPD    Z15, Z4, Z4
+	VADDPD    Z15, Z5, Z5
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z15, Z7, Z7
+	VADDPD    Z15, Z8, Z8
+	VADDPD    Z15, Z9, Z9
+	VADDPD    Z15, Z10, Z10
+	VADDPD    Z15, Z11, Z11
+	VADDPD    Z15, Z12, Z12
+	VADDPD    Z15, Z13, Z13
+	VADDPD    Z15, Z14, Z14
+
+noBias:
+	TESTQ        $0x00000004, AX
+	JZ           noClamp
+	MOVQ         clamp+88(FP), AX
+	VBROADCASTSD (AX), Z15
+	VBROADCASTSD 8(AX), Z16
+	VMAXPD       Z0, Z15, Z0
+	VMINPD       Z0, Z16, Z0
+	VMAXPD       Z1, Z15, Z1
+	VMINPD       Z1, Z16, Z1
+	VMAXPD       Z2, Z15, Z2
+	VMINPD       Z2, Z16, Z2
+	VMAXPD       Z3, Z15, Z3
+	VMINPD       Z3, Z16, Z3
+	VMAXPD       Z4, Z15, Z4
+	VMINPD       Z4, Z16, Z4
+	VMAXPD       Z5, Z15, Z5
+	VMINPD       Z5, Z16, Z5
+	VMAXPD       Z6, Z15, Z6
+	VMINPD       Z6, Z16, Z6
+	VMAXPD       Z7, Z15, Z7
+	VMINPD       Z7, Z16, Z7
+	VMAXPD       Z8, Z15, Z8
+	VMINPD       Z8, Z16, Z8
+	VMAXPD       Z9, Z15, Z9
+	VMINPD       Z9, Z16, Z9
+	VMAXPD       Z10, Z15, Z10
+	VMINPD       Z10, Z16, Z10
+	VMAXPD       Z11, Z15, Z11
+	VMINPD       Z11, Z16, Z11
+	VMAXPD       Z12, Z15, Z12
+	VMINPD       Z12, Z16, Z12
+	VMAXPD       Z13, Z15, Z13
+	VMINPD       Z13, Z16, Z13
+	VMAXPD       Z14, Z15, Z14
+	VMINPD       Z14, Z16, Z14
+
+noClamp:
+	MOVQ    n+64(FP), AX
+	CMPQ    AX, $+8
+	JNE     narrow
+	MOVQ    CX, AX
+	VMOVUPD Z0, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z1, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z2, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z3, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z4, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z5, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z6, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z7, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z8, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z9, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z10, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z11, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z12, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z13, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z14, (AX)
+	ADDQ    DX, AX
+	VZEROUPPER
+	RET
+
+narrow:
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z7, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z8, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z9, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z10, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z11, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z12, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z13, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z14, K1, (CX)
+	ADDQ    DX, CX
+	VZEROUPPER
+	RET
+
+// func dgemmAVX512x16x8Strided(k int, a *float64, rs int, cs int, b *float64, ldb int, c *float64, ldc int, n int, flags int, bias *float64, clamp *float64)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·dgemmAVX512x16x8Strided(SB), NOSPLIT, $0-96
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	MOVQ   k+0(FP), AX
+	MOVQ   n+64(FP), CX
+	MOVQ   $-1, DX
+	BZHIQ  CX, DX, DX
+	KMOVW  DX, K1
+	MOVQ   cs+24(FP), CX
+	MOVQ   ldb+40(FP), DX
+	MOVQ   b+32(FP), BX
+	SHLQ   $0x03, CX
+	SHLQ   $0x03, DX
+	MOVQ   a+8(FP), SI
+	MOVQ   rs+16(FP), DI
+	SHLQ   $0x03, DI
+	LEAQ   (SI)(DI*2), R8
+	ADDQ   DI, R8
+	LEAQ   (R8)(DI*2), R9
+	ADDQ   DI, R9
+	LEAQ   (R9)(DI*2), R10
+	ADDQ   DI, R10
+	LEAQ   (R10)(DI*2), R11
+	ADDQ   DI, R11
+	LEAQ   (R11)(DI*2), R12
+	ADDQ   DI, R12
+	TESTQ  AX, AX
+	JLE    done
+
+loop:
+	VMOVUPD.Z    (BX), K1, Z16
+	VBROADCASTSD (SI), Z17
+	VFMADD231PD  Z16, Z17, Z0
+	VBROADCASTSD (SI)(DI*1), Z17
+	VFMADD231PD  Z16, Z17, Z1
+	VBROADCASTSD (SI)(DI*2), Z17
+	VFMADD231PD  Z16, Z17, Z2
+	VBROADCASTSD (R8), Z17
+	VFMADD231PD  Z16, Z17, Z3
+	VBROADCASTSD (R8)(DI*1), Z17
+	VFMADD231PD  Z16, Z17, Z4
+	VBROADCASTSD (R8)(DI*2), Z17
+	VFMADD231PD  Z16, Z17, Z5
+	VBROADCASTSD (R9), Z17
+	VFMADD231PD  Z16, Z17, Z6
+	VBROADCASTSD (R9)(DI*1), Z17
+	VFMADD231PD  Z16, Z17, Z7
+	VBROADCASTSD (R9)(DI*2), Z17
+	VFMADD231PD  Z16, Z17, Z8
+	VBROADCASTSD (R10), Z17
+	VFMADD231PD  Z16, Z17, Z9
+	VBROADCASTSD (R10)(DI*1), Z17
+	VFMADD231PD  Z16, Z17, Z10
+	VBROADCASTSD (R10)(DI*2), Z17
+	VFMADD231PD  Z16, Z17, Z11
+	VBROADCASTSD (R11), Z17
+	VFMADD231PD  Z16, Z17, Z12
+	VBROADCASTSD (R11)(DI*1), Z17
+	VFMADD231PD  Z16, Z17, Z13
+	VBROADCASTSD (R11)(DI*2), Z17
+	VFMADD231PD  Z16, Z17, Z14
+	VBROADCASTSD (R12), Z17
+	VFMADD231PD  Z16, Z17, Z15
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         CX, R10
+	ADDQ         CX, R11
+	ADDQ         CX, R12
+	ADDQ         DX, BX
+	DECQ         AX
+	JNZ          loop
+
+done:
+	MOVQ      flags+72(FP), AX
+	MOVQ      c+48(FP), CX
+	MOVQ      ldc+56(FP), DX
+	SHLQ      $0x03, DX
+	TESTQ     $0x00000001, AX
+	JZ        noAccumulate
+	MOVQ      CX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	VADDPD    Z16, Z0, Z0
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	VADDPD    Z16, Z1, Z1
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	VADDPD    Z16, Z2, Z2
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	VADDPD    Z16, Z3, Z3
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	VADDPD    Z16, Z4, Z4
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	VADDPD    Z16, Z5, Z5
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	VADDPD    Z16, Z6, Z6
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	VADDPD    Z16, Z7, Z7
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	VADDPD    Z16, Z8, Z8
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	VADDPD    Z16, Z9, Z9
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	VADDPD    Z16, Z10, Z10
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	VADDPD    Z16, Z11, Z11
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	VADDPD    Z16, Z12, Z12
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	VADDPD    Z16, Z13, Z13
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	VADDPD    Z16, Z14, Z14
+	ADDQ      DX, BX
+	VMOVUPD.Z (BX), K1, Z16
+	VADDPD    Z16, Z15, Z15
+	ADDQ      DX, BX
+
+noAccumulate:
+	TESTQ     $0x00000002, AX
+	JZ        noBias
+	MOVQ      bias+80(FP), BX
+	VMOVUPD.Z (BX), K1, Z16
+	VADDPD    Z16, Z0, Z0
+	VADDPD    Z16, Z1, Z1
+	VADDPD    Z16, Z2, Z2
+	VADDPD    Z16, Z3, Z3
+	VADDPD    Z16, Z4, Z4
+	VADDPD    Z16, Z5, Z5
+	VADDPD    Z16, Z6, Z6
+	VADDPD    Z16, Z7, Z7
+	VADDPD    Z16, Z8, Z8
+	VADDPD    Z16, Z9, Z9
+	VADDPD    Z16, Z10, Z10
+	VADDPD    Z16, Z11, Z11
+	VADDPD    Z16, Z12, Z12
+	VADDPD    Z16, Z13, Z13
+	VADDPD    Z16, Z14, Z14
+	VADDPD    Z16, Z15, Z15
+
+noBias:
+	TESTQ        $0x00000004, AX
+	JZ           noClamp
+	MOVQ         clamp+88(FP), AX
+	VBROADCASTSD (AX), Z16
+	VBROADCASTSD 8(AX), Z17
+	VMAXPD       Z0, Z16, Z0
+	VMINPD       Z0, Z17, Z0
+	VMAXPD       Z1, Z16, Z1
+	VMINPD       Z1, Z17, Z1
+	VMAXPD       Z2, Z16, Z2
+	VMINPD       Z2, Z17, Z2
+	VMAXPD       Z3, Z16, Z3
+	VMINPD       Z3, Z17, Z3
+	VMAXPD       Z4, Z16, Z4
+	VMINPD       Z4, Z17, Z4
+	VMAXPD       Z5, Z16, Z5
+	VMINPD       Z5, Z17, Z5
+	VMAXPD       Z6, Z16, Z6
+	VMINPD       Z6, Z17, Z6
+	VMAXPD       Z7, Z16, Z7
+	VMINPD       Z7, Z17, Z7
+	VMAXPD       Z8, Z16, Z8
+	VMINPD       Z8, Z17, Z8
+	VMAXPD       Z9, Z16, Z9
+	VMINPD       Z9, Z17, Z9
+	VMAXPD       Z10, Z16, Z10
+	VMINPD       Z10, Z17, Z10
+	VMAXPD       Z11, Z16, Z11
+	VMINPD       Z11, Z17, Z11
+	VMAXPD       Z12, Z16, Z12
+	VMINPD       Z12, Z17, Z12
+	VMAXPD       Z13, Z16, Z13
+	VMINPD       Z13, Z17, Z13
+	VMAXPD       Z14, Z16, Z14
+	VMINPD       Z14, Z17, Z14
+	VMAXPD       Z15, Z16, Z15
+	VMINPD       Z15, Z17, Z15
+
+noClamp:
+	MOVQ    n+64(FP), AX
+	CMPQ    AX, $+8
+	JNE     narrow
+	MOVQ    CX, AX
+	VMOVUPD Z0, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z1, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z2, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z3, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z4, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z5, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z6, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z7, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z8, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z9, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z10, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z11, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z12, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z13, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z14, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Z15, (AX)
+	ADDQ    DX, AX
+	VZEROUPPER
+	RET
+
+narrow:
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z4, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z5, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z6, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z7, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z8, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z9, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z10, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z11, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z12, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z13, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z14, K1, (CX)
+	ADDQ    DX, CX
+	VMOVUPD Z15, K1, (CX)
+	ADDQ    DX, CX
+	VZEROUPPER
+	RET
+
 // func dgemmAVX512x1x16Strided(k int, a *float64, rs int, cs int, b *float64, ldb int, c *float64, ldc int, n int, flags int, bias *float64, clamp *float64)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·dgemmAVX512x1x16Strided(SB), NOSPLIT, $0-96
@@ -14934,6 +16072,8 @@ TEXT ·dgemmAVX512x1x16Strided(SB), NOSPLIT, $0-96
 	SHLQ   $0x03, CX
 	SHLQ   $0x03, DX
 	MOVQ   a+8(FP), SI
+	MOVQ   rs+16(FP), DI
+	SHLQ   $0x03, DI
 	TESTQ  AX, AX
 	JLE    done
 
@@ -18099,6 +19239,8 @@ TEXT ·dgemmAVX512x1x32Strided(SB), NOSPLIT, $0-96
 	SHLQ   $0x03, CX
 	SHLQ   $0x03, DX
 	MOVQ   a+8(FP), SI
+	MOVQ   rs+16(FP), DI
+	SHLQ   $0x03, DI
 	TESTQ  AX, AX
 	JLE    done
 
@@ -19293,6 +20435,8 @@ TEXT ·dgemmAVX512x1x96Strided(SB), NOSPLIT, $0-96
 	SHLQ   $0x03, CX
 	SHLQ   $0x03, DX
 	MOVQ   a+8(FP), SI
+	MOVQ   rs+16(FP), DI
+	SHLQ   $0x03, DI
 	TESTQ  AX, AX
 	JLE    done
 
@@ -19733,18 +20877,27 @@ narrow:
 	VZEROUPPER
 	RET
 
-// func ddotAVX512x8x1(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+// func ddotAVX512x8x1(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·ddotAVX512x8x1(SB), NOSPLIT, $0-48
-	MOVQ   k+0(FP), AX
-	MOVQ   x+8(FP), CX
-	MOVQ   ldx+16(FP), DX
-	SHLQ   $0x03, DX
-	LEAQ   (CX)(DX*2), BX
-	ADDQ   DX, BX
-	LEAQ   (BX)(DX*2), SI
-	ADDQ   DX, SI
-	MOVQ   y+24(FP), DI
+TEXT ·ddotAVX512x8x1(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x03, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x03, R8
+
+group:
+	MOVQ   CX, R8
+	MOVQ   DX, R9
+	LEAQ   (R9)(DI*2), R10
+	ADDQ   DI, R10
+	LEAQ   (R10)(DI*2), R11
+	ADDQ   DI, R11
+	MOVQ   BX, R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19753,172 +20906,178 @@ TEXT ·ddotAVX512x8x1(SB), NOSPLIT, $0-48
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	SUBQ   $+8, AX
+	SUBQ   $+8, R8
 	JLT    tail
 
 loop:
-	VMOVUPD     (DI), Z8
-	VMOVUPD     (CX), Z9
+	VMOVUPD     (R12), Z8
+	VMOVUPD     (R9), Z9
 	VFMADD231PD Z9, Z8, Z0
-	VMOVUPD     (CX)(DX*1), Z9
+	VMOVUPD     (R9)(DI*1), Z9
 	VFMADD231PD Z9, Z8, Z1
-	VMOVUPD     (CX)(DX*2), Z9
+	VMOVUPD     (R9)(DI*2), Z9
 	VFMADD231PD Z9, Z8, Z2
-	VMOVUPD     (BX), Z9
+	VMOVUPD     (R10), Z9
 	VFMADD231PD Z9, Z8, Z3
-	VMOVUPD     (BX)(DX*1), Z9
+	VMOVUPD     (R10)(DI*1), Z9
 	VFMADD231PD Z9, Z8, Z4
-	VMOVUPD     (BX)(DX*2), Z9
+	VMOVUPD     (R10)(DI*2), Z9
 	VFMADD231PD Z9, Z8, Z5
-	VMOVUPD     (SI), Z9
+	VMOVUPD     (R11), Z9
 	VFMADD231PD Z9, Z8, Z6
-	VMOVUPD     (SI)(DX*1), Z9
+	VMOVUPD     (R11)(DI*1), Z9
 	VFMADD231PD Z9, Z8, Z7
-	ADDQ        $+64, CX
-	ADDQ        $+64, BX
-	ADDQ        $+64, SI
-	ADDQ        $+64, DI
-	SUBQ        $+8, AX
+	ADDQ        $+64, R9
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	ADDQ        $+64, R12
+	SUBQ        $+8, R8
 	JGE         loop
 
 tail:
-	ADDQ        $+8, AX
+	ADDQ        $+8, R8
 	JZ          sum
-	MOVQ        $-1, R8
-	BZHIQ       AX, R8, R8
-	KMOVW       R8, K1
-	VMOVUPD.Z   (DI), K1, Z8
-	VMOVUPD.Z   (CX), K1, Z9
+	MOVQ        $-1, R13
+	BZHIQ       R8, R13, R13
+	KMOVW       R13, K1
+	VMOVUPD.Z   (R12), K1, Z8
+	VMOVUPD.Z   (R9), K1, Z9
 	VFMADD231PD Z9, Z8, Z0
-	VMOVUPD.Z   (CX)(DX*1), K1, Z9
+	VMOVUPD.Z   (R9)(DI*1), K1, Z9
 	VFMADD231PD Z9, Z8, Z1
-	VMOVUPD.Z   (CX)(DX*2), K1, Z9
+	VMOVUPD.Z   (R9)(DI*2), K1, Z9
 	VFMADD231PD Z9, Z8, Z2
-	VMOVUPD.Z   (BX), K1, Z9
+	VMOVUPD.Z   (R10), K1, Z9
 	VFMADD231PD Z9, Z8, Z3
-	VMOVUPD.Z   (BX)(DX*1), K1, Z9
+	VMOVUPD.Z   (R10)(DI*1), K1, Z9
 	VFMADD231PD Z9, Z8, Z4
-	VMOVUPD.Z   (BX)(DX*2), K1, Z9
+	VMOVUPD.Z   (R10)(DI*2), K1, Z9
 	VFMADD231PD Z9, Z8, Z5
-	VMOVUPD.Z   (SI), K1, Z9
+	VMOVUPD.Z   (R11), K1, Z9
 	VFMADD231PD Z9, Z8, Z6
-	VMOVUPD.Z   (SI)(DX*1), K1, Z9
+	VMOVUPD.Z   (R11)(DI*1), K1, Z9
 	VFMADD231PD Z9, Z8, Z7
 
 sum:
-	MOVQ          out+40(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y8
 	VADDPD        Y8, Y0, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y8
+	VADDPD        Y8, Y1, Y1
+	VHADDPD       Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X8
 	VADDPD        X8, X0, X0
-	VUNPCKHPD     X0, X0, X8
-	VADDSD        X8, X0, X0
-	VMOVSD        X0, (AX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPD        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPD        X0, X1, X1
-	VUNPCKHPD     X1, X1, X0
-	VADDSD        X0, X1, X1
-	VMOVSD        X1, 8(AX)
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPD        Y0, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X0
-	VADDPD        X0, X2, X2
-	VUNPCKHPD     X2, X2, X0
-	VADDSD        X0, X2, X2
-	VMOVSD        X2, 16(AX)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPD        Y0, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X0
-	VADDPD        X0, X3, X3
-	VUNPCKHPD     X3, X3, X0
-	VADDSD        X0, X3, X3
-	VMOVSD        X3, 24(AX)
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPD        Y0, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X0
-	VADDPD        X0, X4, X4
-	VUNPCKHPD     X4, X4, X0
-	VADDSD        X0, X4, X4
-	VMOVSD        X4, 32(AX)
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPD        Y0, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X0
-	VADDPD        X0, X5, X5
-	VUNPCKHPD     X5, X5, X0
-	VADDSD        X0, X5, X5
-	VMOVSD        X5, 40(AX)
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VADDPD        Y0, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X0
-	VADDPD        X0, X6, X6
-	VUNPCKHPD     X6, X6, X0
-	VADDSD        X0, X6, X6
-	VMOVSD        X6, 48(AX)
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VADDPD        Y0, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X0
-	VADDPD        X0, X7, X7
-	VUNPCKHPD     X7, X7, X0
-	VADDSD        X0, X7, X7
-	VMOVSD        X7, 56(AX)
+	VMOVUPS       X0, (SI)
+	VEXTRACTF64X4 $0x01, Z2, Y8
+	VADDPD        Y8, Y2, Y2
+	VEXTRACTF64X4 $0x01, Z3, Y8
+	VADDPD        Y8, Y3, Y3
+	VHADDPD       Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X8
+	VADDPD        X8, X2, X2
+	VMOVUPS       X2, 16(SI)
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPD        Y8, Y4, Y4
+	VEXTRACTF64X4 $0x01, Z5, Y8
+	VADDPD        Y8, Y5, Y5
+	VHADDPD       Y5, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X8
+	VADDPD        X8, X4, X4
+	VMOVUPS       X4, 32(SI)
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VADDPD        Y8, Y6, Y6
+	VEXTRACTF64X4 $0x01, Z7, Y8
+	VADDPD        Y8, Y7, Y7
+	VHADDPD       Y7, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VADDPD        X8, X6, X6
+	VMOVUPS       X6, 48(SI)
+	ADDQ          $0x00000040, SI
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	DECQ          AX
+	JNZ           group
 	VZEROUPPER
 	RET
 
-// func ddotAVX512x1x1(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+// func ddotAVX512x1x1(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·ddotAVX512x1x1(SB), NOSPLIT, $0-48
-	MOVQ   k+0(FP), AX
-	MOVQ   x+8(FP), CX
-	MOVQ   y+24(FP), DX
+TEXT ·ddotAVX512x1x1(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x03, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x03, R8
+
+group:
+	MOVQ   CX, R8
+	MOVQ   DX, R9
+	MOVQ   BX, R10
 	VPXORD Z0, Z0, Z0
-	SUBQ   $+8, AX
+	SUBQ   $+8, R8
 	JLT    tail
 
 loop:
-	VMOVUPD     (CX), Z1
-	VMOVUPD     (DX), Z2
+	VMOVUPD     (R9), Z1
+	VMOVUPD     (R10), Z2
 	VFMADD231PD Z2, Z1, Z0
-	ADDQ        $+64, CX
-	ADDQ        $+64, DX
-	SUBQ        $+8, AX
+	ADDQ        $+64, R9
+	ADDQ        $+64, R10
+	SUBQ        $+8, R8
 	JGE         loop
 
 tail:
-	ADDQ        $+8, AX
+	ADDQ        $+8, R8
 	JZ          sum
-	MOVQ        $-1, BX
-	BZHIQ       AX, BX, BX
-	KMOVW       BX, K1
-	VMOVUPD.Z   (CX), K1, Z1
-	VMOVUPD.Z   (DX), K1, Z2
+	MOVQ        $-1, R11
+	BZHIQ       R8, R11, R11
+	KMOVW       R11, K1
+	VMOVUPD.Z   (R9), K1, Z1
+	VMOVUPD.Z   (R10), K1, Z2
 	VFMADD231PD Z2, Z1, Z0
 
 sum:
-	MOVQ          out+40(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPD        Y1, Y0, Y0
+	VHADDPD       Y0, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
 	VADDPD        X1, X0, X0
-	VUNPCKHPD     X0, X0, X1
-	VADDSD        X1, X0, X0
-	VMOVSD        X0, (AX)
+	VMOVSD        X0, (SI)
+	ADDQ          $0x00000008, SI
+	ADDQ          DI, DX
+	DECQ          AX
+	JNZ           group
 	VZEROUPPER
 	RET
 
-// func ddotAVX512x4x2(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+// func ddotAVX512x4x2(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·ddotAVX512x4x2(SB), NOSPLIT, $0-48
-	MOVQ   k+0(FP), AX
-	MOVQ   x+8(FP), CX
-	MOVQ   ldx+16(FP), DX
-	SHLQ   $0x03, DX
-	LEAQ   (CX)(DX*2), BX
-	ADDQ   DX, BX
-	MOVQ   y+24(FP), SI
-	MOVQ   ldy+32(FP), DI
-	SHLQ   $0x03, DI
+TEXT ·ddotAVX512x4x2(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x03, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x03, R8
+
+group:
+	MOVQ   CX, R9
+	MOVQ   DX, R10
+	LEAQ   (R10)(DI*2), R11
+	ADDQ   DI, R11
+	MOVQ   BX, R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19927,179 +21086,174 @@ TEXT ·ddotAVX512x4x2(SB), NOSPLIT, $0-48
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	SUBQ   $+8, AX
+	SUBQ   $+8, R9
 	JLT    tail
 
 loop:
-	VMOVUPD     (SI), Z8
-	VMOVUPD     (SI)(DI*1), Z9
-	VMOVUPD     (CX), Z10
+	VMOVUPD     (R12), Z8
+	VMOVUPD     (R12)(R8*1), Z9
+	VMOVUPD     (R10), Z10
 	VFMADD231PD Z10, Z8, Z0
 	VFMADD231PD Z10, Z9, Z1
-	VMOVUPD     (CX)(DX*1), Z10
+	VMOVUPD     (R10)(DI*1), Z10
 	VFMADD231PD Z10, Z8, Z2
 	VFMADD231PD Z10, Z9, Z3
-	VMOVUPD     (CX)(DX*2), Z10
+	VMOVUPD     (R10)(DI*2), Z10
 	VFMADD231PD Z10, Z8, Z4
 	VFMADD231PD Z10, Z9, Z5
-	VMOVUPD     (BX), Z10
+	VMOVUPD     (R11), Z10
 	VFMADD231PD Z10, Z8, Z6
 	VFMADD231PD Z10, Z9, Z7
-	ADDQ        $+64, CX
-	ADDQ        $+64, BX
-	ADDQ        $+64, SI
-	SUBQ        $+8, AX
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	ADDQ        $+64, R12
+	SUBQ        $+8, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+8, AX
+	ADDQ        $+8, R9
 	JZ          sum
-	MOVQ        $-1, R8
-	BZHIQ       AX, R8, R8
-	KMOVW       R8, K1
-	VMOVUPD.Z   (SI), K1, Z8
-	VMOVUPD.Z   (SI)(DI*1), K1, Z9
-	VMOVUPD.Z   (CX), K1, Z10
+	MOVQ        $-1, R13
+	BZHIQ       R9, R13, R13
+	KMOVW       R13, K1
+	VMOVUPD.Z   (R12), K1, Z8
+	VMOVUPD.Z   (R12)(R8*1), K1, Z9
+	VMOVUPD.Z   (R10), K1, Z10
 	VFMADD231PD Z10, Z8, Z0
 	VFMADD231PD Z10, Z9, Z1
-	VMOVUPD.Z   (CX)(DX*1), K1, Z10
+	VMOVUPD.Z   (R10)(DI*1), K1, Z10
 	VFMADD231PD Z10, Z8, Z2
 	VFMADD231PD Z10, Z9, Z3
-	VMOVUPD.Z   (CX)(DX*2), K1, Z10
+	VMOVUPD.Z   (R10)(DI*2), K1, Z10
 	VFMADD231PD Z10, Z8, Z4
 	VFMADD231PD Z10, Z9, Z5
-	VMOVUPD.Z   (BX), K1, Z10
+	VMOVUPD.Z   (R11), K1, Z10
 	VFMADD231PD Z10, Z8, Z6
 	VFMADD231PD Z10, Z9, Z7
 
 sum:
-	MOVQ          out+40(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y8
 	VADDPD        Y8, Y0, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y8
+	VADDPD        Y8, Y1, Y1
+	VHADDPD       Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X8
 	VADDPD        X8, X0, X0
-	VUNPCKHPD     X0, X0, X8
-	VADDSD        X8, X0, X0
-	VMOVSD        X0, (AX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPD        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPD        X0, X1, X1
-	VUNPCKHPD     X1, X1, X0
-	VADDSD        X0, X1, X1
-	VMOVSD        X1, 8(AX)
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPD        Y0, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X0
-	VADDPD        X0, X2, X2
-	VUNPCKHPD     X2, X2, X0
-	VADDSD        X0, X2, X2
-	VMOVSD        X2, 16(AX)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPD        Y0, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X0
-	VADDPD        X0, X3, X3
-	VUNPCKHPD     X3, X3, X0
-	VADDSD        X0, X3, X3
-	VMOVSD        X3, 24(AX)
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPD        Y0, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X0
-	VADDPD        X0, X4, X4
-	VUNPCKHPD     X4, X4, X0
-	VADDSD        X0, X4, X4
-	VMOVSD        X4, 32(AX)
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPD        Y0, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X0
-	VADDPD        X0, X5, X5
-	VUNPCKHPD     X5, X5, X0
-	VADDSD        X0, X5, X5
-	VMOVSD        X5, 40(AX)
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VADDPD        Y0, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X0
-	VADDPD        X0, X6, X6
-	VUNPCKHPD     X6, X6, X0
-	VADDSD        X0, X6, X6
-	VMOVSD        X6, 48(AX)
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VADDPD        Y0, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X0
-	VADDPD        X0, X7, X7
-	VUNPCKHPD     X7, X7, X0
-	VADDSD        X0, X7, X7
-	VMOVSD        X7, 56(AX)
+	VMOVUPS       X0, (SI)
+	VEXTRACTF64X4 $0x01, Z2, Y8
+	VADDPD        Y8, Y2, Y2
+	VEXTRACTF64X4 $0x01, Z3, Y8
+	VADDPD        Y8, Y3, Y3
+	VHADDPD       Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X8
+	VADDPD        X8, X2, X2
+	VMOVUPS       X2, 16(SI)
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPD        Y8, Y4, Y4
+	VEXTRACTF64X4 $0x01, Z5, Y8
+	VADDPD        Y8, Y5, Y5
+	VHADDPD       Y5, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X8
+	VADDPD        X8, X4, X4
+	VMOVUPS       X4, 32(SI)
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VADDPD        Y8, Y6, Y6
+	VEXTRACTF64X4 $0x01, Z7, Y8
+	VADDPD        Y8, Y7, Y7
+	VHADDPD       Y7, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VADDPD        X8, X6, X6
+	VMOVUPS       X6, 48(SI)
+	ADDQ          $0x00000040, SI
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	DECQ          AX
+	JNZ           group
 	VZEROUPPER
 	RET
 
-// func ddotAVX512x1x2(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+// func ddotAVX512x1x2(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·ddotAVX512x1x2(SB), NOSPLIT, $0-48
-	MOVQ   k+0(FP), AX
-	MOVQ   x+8(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), BX
-	SHLQ   $0x03, BX
+TEXT ·ddotAVX512x1x2(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x03, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x03, R8
+
+group:
+	MOVQ   CX, R9
+	MOVQ   DX, R10
+	MOVQ   BX, R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	SUBQ   $+8, AX
+	SUBQ   $+8, R9
 	JLT    tail
 
 loop:
-	VMOVUPD     (CX), Z2
-	VMOVUPD     (DX), Z3
+	VMOVUPD     (R10), Z2
+	VMOVUPD     (R11), Z3
 	VFMADD231PD Z3, Z2, Z0
-	VMOVUPD     (DX)(BX*1), Z3
+	VMOVUPD     (R11)(R8*1), Z3
 	VFMADD231PD Z3, Z2, Z1
-	ADDQ        $+64, CX
-	ADDQ        $+64, DX
-	SUBQ        $+8, AX
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	SUBQ        $+8, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+8, AX
+	ADDQ        $+8, R9
 	JZ          sum
-	MOVQ        $-1, SI
-	BZHIQ       AX, SI, SI
-	KMOVW       SI, K1
-	VMOVUPD.Z   (CX), K1, Z2
-	VMOVUPD.Z   (DX), K1, Z3
+	MOVQ        $-1, R12
+	BZHIQ       R9, R12, R12
+	KMOVW       R12, K1
+	VMOVUPD.Z   (R10), K1, Z2
+	VMOVUPD.Z   (R11), K1, Z3
 	VFMADD231PD Z3, Z2, Z0
-	VMOVUPD.Z   (DX)(BX*1), K1, Z3
+	VMOVUPD.Z   (R11)(R8*1), K1, Z3
 	VFMADD231PD Z3, Z2, Z1
 
 sum:
-	MOVQ          out+40(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y2
 	VADDPD        Y2, Y0, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPD        Y2, Y1, Y1
+	VHADDPD       Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X2
 	VADDPD        X2, X0, X0
-	VUNPCKHPD     X0, X0, X2
-	VADDSD        X2, X0, X0
-	VMOVSD        X0, (AX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPD        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPD        X0, X1, X1
-	VUNPCKHPD     X1, X1, X0
-	VADDSD        X0, X1, X1
-	VMOVSD        X1, 8(AX)
+	VMOVUPS       X0, (SI)
+	ADDQ          $0x00000010, SI
+	ADDQ          DI, DX
+	DECQ          AX
+	JNZ           group
 	VZEROUPPER
 	RET
 
-// func ddotAVX512x2x4(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+// func ddotAVX512x2x4(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·ddotAVX512x2x4(SB), NOSPLIT, $0-48
-	MOVQ   k+0(FP), AX
-	MOVQ   x+8(FP), CX
-	MOVQ   ldx+16(FP), DX
-	SHLQ   $0x03, DX
-	MOVQ   y+24(FP), BX
-	MOVQ   ldy+32(FP), SI
-	SHLQ   $0x03, SI
-	LEAQ   (BX)(SI*2), DI
-	ADDQ   SI, DI
+TEXT ·ddotAVX512x2x4(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x03, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x03, R8
+
+group:
+	MOVQ   CX, R9
+	MOVQ   DX, R10
+	MOVQ   BX, R11
+	LEAQ   (R11)(R8*2), R12
+	ADDQ   R8, R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20108,208 +21262,195 @@ TEXT ·ddotAVX512x2x4(SB), NOSPLIT, $0-48
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	SUBQ   $+8, AX
+	SUBQ   $+8, R9
 	JLT    tail
 
 loop:
-	VMOVUPD     (CX), Z8
-	VMOVUPD     (CX)(DX*1), Z9
-	VMOVUPD     (BX), Z10
+	VMOVUPD     (R10), Z8
+	VMOVUPD     (R10)(DI*1), Z9
+	VMOVUPD     (R11), Z10
 	VFMADD231PD Z10, Z8, Z0
 	VFMADD231PD Z10, Z9, Z4
-	VMOVUPD     (BX)(SI*1), Z10
+	VMOVUPD     (R11)(R8*1), Z10
 	VFMADD231PD Z10, Z8, Z1
 	VFMADD231PD Z10, Z9, Z5
-	VMOVUPD     (BX)(SI*2), Z10
+	VMOVUPD     (R11)(R8*2), Z10
 	VFMADD231PD Z10, Z8, Z2
 	VFMADD231PD Z10, Z9, Z6
-	VMOVUPD     (DI), Z10
+	VMOVUPD     (R12), Z10
 	VFMADD231PD Z10, Z8, Z3
 	VFMADD231PD Z10, Z9, Z7
-	ADDQ        $+64, CX
-	ADDQ        $+64, BX
-	ADDQ        $+64, DI
-	SUBQ        $+8, AX
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	ADDQ        $+64, R12
+	SUBQ        $+8, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+8, AX
+	ADDQ        $+8, R9
 	JZ          sum
-	MOVQ        $-1, R8
-	BZHIQ       AX, R8, R8
-	KMOVW       R8, K1
-	VMOVUPD.Z   (CX), K1, Z8
-	VMOVUPD.Z   (CX)(DX*1), K1, Z9
-	VMOVUPD.Z   (BX), K1, Z10
+	MOVQ        $-1, R13
+	BZHIQ       R9, R13, R13
+	KMOVW       R13, K1
+	VMOVUPD.Z   (R10), K1, Z8
+	VMOVUPD.Z   (R10)(DI*1), K1, Z9
+	VMOVUPD.Z   (R11), K1, Z10
 	VFMADD231PD Z10, Z8, Z0
 	VFMADD231PD Z10, Z9, Z4
-	VMOVUPD.Z   (BX)(SI*1), K1, Z10
+	VMOVUPD.Z   (R11)(R8*1), K1, Z10
 	VFMADD231PD Z10, Z8, Z1
 	VFMADD231PD Z10, Z9, Z5
-	VMOVUPD.Z   (BX)(SI*2), K1, Z10
+	VMOVUPD.Z   (R11)(R8*2), K1, Z10
 	VFMADD231PD Z10, Z8, Z2
 	VFMADD231PD Z10, Z9, Z6
-	VMOVUPD.Z   (DI), K1, Z10
+	VMOVUPD.Z   (R12), K1, Z10
 	VFMADD231PD Z10, Z8, Z3
 	VFMADD231PD Z10, Z9, Z7
 
 sum:
-	MOVQ          out+40(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y8
 	VADDPD        Y8, Y0, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y8
+	VADDPD        Y8, Y1, Y1
+	VHADDPD       Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X8
 	VADDPD        X8, X0, X0
-	VUNPCKHPD     X0, X0, X8
-	VADDSD        X8, X0, X0
-	VMOVSD        X0, (AX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPD        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPD        X0, X1, X1
-	VUNPCKHPD     X1, X1, X0
-	VADDSD        X0, X1, X1
-	VMOVSD        X1, 8(AX)
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPD        Y0, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X0
-	VADDPD        X0, X2, X2
-	VUNPCKHPD     X2, X2, X0
-	VADDSD        X0, X2, X2
-	VMOVSD        X2, 16(AX)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPD        Y0, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X0
-	VADDPD        X0, X3, X3
-	VUNPCKHPD     X3, X3, X0
-	VADDSD        X0, X3, X3
-	VMOVSD        X3, 24(AX)
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPD        Y0, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X0
-	VADDPD        X0, X4, X4
-	VUNPCKHPD     X4, X4, X0
-	VADDSD        X0, X4, X4
-	VMOVSD        X4, 32(AX)
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPD        Y0, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X0
-	VADDPD        X0, X5, X5
-	VUNPCKHPD     X5, X5, X0
-	VADDSD        X0, X5, X5
-	VMOVSD        X5, 40(AX)
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VADDPD        Y0, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X0
-	VADDPD        X0, X6, X6
-	VUNPCKHPD     X6, X6, X0
-	VADDSD        X0, X6, X6
-	VMOVSD        X6, 48(AX)
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VADDPD        Y0, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X0
-	VADDPD        X0, X7, X7
-	VUNPCKHPD     X7, X7, X0
-	VADDSD        X0, X7, X7
-	VMOVSD        X7, 56(AX)
+	VMOVUPS       X0, (SI)
+	VEXTRACTF64X4 $0x01, Z2, Y8
+	VADDPD        Y8, Y2, Y2
+	VEXTRACTF64X4 $0x01, Z3, Y8
+	VADDPD        Y8, Y3, Y3
+	VHADDPD       Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X8
+	VADDPD        X8, X2, X2
+	VMOVUPS       X2, 16(SI)
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPD        Y8, Y4, Y4
+	VEXTRACTF64X4 $0x01, Z5, Y8
+	VADDPD        Y8, Y5, Y5
+	VHADDPD       Y5, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X8
+	VADDPD        X8, X4, X4
+	VMOVUPS       X4, 32(SI)
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VADDPD        Y8, Y6, Y6
+	VEXTRACTF64X4 $0x01, Z7, Y8
+	VADDPD        Y8, Y7, Y7
+	VHADDPD       Y7, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VADDPD        X8, X6, X6
+	VMOVUPS       X6, 48(SI)
+	ADDQ          $0x00000040, SI
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	DECQ          AX
+	JNZ           group
 	VZEROUPPER
 	RET
 
-// func ddotAVX512x1x4(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+// func ddotAVX512x1x4(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·ddotAVX512x1x4(SB), NOSPLIT, $0-48
-	MOVQ   k+0(FP), AX
-	MOVQ   x+8(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), BX
-	SHLQ   $0x03, BX
-	LEAQ   (DX)(BX*2), SI
-	ADDQ   BX, SI
+TEXT ·ddotAVX512x1x4(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x03, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x03, R8
+
+group:
+	MOVQ   CX, R9
+	MOVQ   DX, R10
+	MOVQ   BX, R11
+	LEAQ   (R11)(R8*2), R12
+	ADDQ   R8, R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	SUBQ   $+8, AX
+	SUBQ   $+8, R9
 	JLT    tail
 
 loop:
-	VMOVUPD     (CX), Z4
-	VMOVUPD     (DX), Z5
+	VMOVUPD     (R10), Z4
+	VMOVUPD     (R11), Z5
 	VFMADD231PD Z5, Z4, Z0
-	VMOVUPD     (DX)(BX*1), Z5
+	VMOVUPD     (R11)(R8*1), Z5
 	VFMADD231PD Z5, Z4, Z1
-	VMOVUPD     (DX)(BX*2), Z5
+	VMOVUPD     (R11)(R8*2), Z5
 	VFMADD231PD Z5, Z4, Z2
-	VMOVUPD     (SI), Z5
+	VMOVUPD     (R12), Z5
 	VFMADD231PD Z5, Z4, Z3
-	ADDQ        $+64, CX
-	ADDQ        $+64, DX
-	ADDQ        $+64, SI
-	SUBQ        $+8, AX
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	ADDQ        $+64, R12
+	SUBQ        $+8, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+8, AX
+	ADDQ        $+8, R9
 	JZ          sum
-	MOVQ        $-1, DI
-	BZHIQ       AX, DI, DI
-	KMOVW       DI, K1
-	VMOVUPD.Z   (CX), K1, Z4
-	VMOVUPD.Z   (DX), K1, Z5
+	MOVQ        $-1, R13
+	BZHIQ       R9, R13, R13
+	KMOVW       R13, K1
+	VMOVUPD.Z   (R10), K1, Z4
+	VMOVUPD.Z   (R11), K1, Z5
 	VFMADD231PD Z5, Z4, Z0
-	VMOVUPD.Z   (DX)(BX*1), K1, Z5
+	VMOVUPD.Z   (R11)(R8*1), K1, Z5
 	VFMADD231PD Z5, Z4, Z1
-	VMOVUPD.Z   (DX)(BX*2), K1, Z5
+	VMOVUPD.Z   (R11)(R8*2), K1, Z5
 	VFMADD231PD Z5, Z4, Z2
-	VMOVUPD.Z   (SI), K1, Z5
+	VMOVUPD.Z   (R12), K1, Z5
 	VFMADD231PD Z5, Z4, Z3
 
 sum:
-	MOVQ          out+40(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPD        Y4, Y0, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VADDPD        Y4, Y1, Y1
+	VHADDPD       Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X4
 	VADDPD        X4, X0, X0
-	VUNPCKHPD     X0, X0, X4
-	VADDSD        X4, X0, X0
-	VMOVSD        X0, (AX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPD        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPD        X0, X1, X1
-	VUNPCKHPD     X1, X1, X0
-	VADDSD        X0, X1, X1
-	VMOVSD        X1, 8(AX)
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPD        Y0, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X0
-	VADDPD        X0, X2, X2
-	VUNPCKHPD     X2, X2, X0
-	VADDSD        X0, X2, X2
-	VMOVSD        X2, 16(AX)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPD        Y0, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X0
-	VADDPD        X0, X3, X3
-	VUNPCKHPD     X3, X3, X0
-	VADDSD        X0, X3, X3
-	VMOVSD        X3, 24(AX)
+	VMOVUPS       X0, (SI)
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPD        Y4, Y2, Y2
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPD        Y4, Y3, Y3
+	VHADDPD       Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X4
+	VADDPD        X4, X2, X2
+	VMOVUPS       X2, 16(SI)
+	ADDQ          $0x00000020, SI
+	ADDQ          DI, DX
+	DECQ          AX
+	JNZ           group
 	VZEROUPPER
 	RET
 
-// func ddotAVX512x2x8(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+// func ddotAVX512x2x8(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·ddotAVX512x2x8(SB), NOSPLIT, $0-48
-	MOVQ   k+0(FP), AX
-	MOVQ   x+8(FP), CX
-	MOVQ   ldx+16(FP), DX
-	SHLQ   $0x03, DX
-	MOVQ   y+24(FP), BX
-	MOVQ   ldy+32(FP), SI
-	SHLQ   $0x03, SI
-	LEAQ   (BX)(SI*2), DI
-	ADDQ   SI, DI
-	LEAQ   (DI)(SI*2), R8
-	ADDQ   SI, R8
+TEXT ·ddotAVX512x2x8(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x03, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x03, R8
+
+group:
+	MOVQ   CX, R9
+	MOVQ   DX, R10
+	MOVQ   BX, R11
+	LEAQ   (R11)(R8*2), R12
+	ADDQ   R8, R12
+	LEAQ   (R12)(R8*2), R13
+	ADDQ   R8, R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20326,205 +21467,170 @@ TEXT ·ddotAVX512x2x8(SB), NOSPLIT, $0-48
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	SUBQ   $+8, AX
+	SUBQ   $+8, R9
 	JLT    tail
 
 loop:
-	VMOVUPD     (CX), Z16
-	VMOVUPD     (CX)(DX*1), Z17
-	VMOVUPD     (BX), Z18
+	VMOVUPD     (R10), Z16
+	VMOVUPD     (R10)(DI*1), Z17
+	VMOVUPD     (R11), Z18
 	VFMADD231PD Z18, Z16, Z0
 	VFMADD231PD Z18, Z17, Z8
-	VMOVUPD     (BX)(SI*1), Z18
+	VMOVUPD     (R11)(R8*1), Z18
 	VFMADD231PD Z18, Z16, Z1
 	VFMADD231PD Z18, Z17, Z9
-	VMOVUPD     (BX)(SI*2), Z18
+	VMOVUPD     (R11)(R8*2), Z18
 	VFMADD231PD Z18, Z16, Z2
 	VFMADD231PD Z18, Z17, Z10
-	VMOVUPD     (DI), Z18
+	VMOVUPD     (R12), Z18
 	VFMADD231PD Z18, Z16, Z3
 	VFMADD231PD Z18, Z17, Z11
-	VMOVUPD     (DI)(SI*1), Z18
+	VMOVUPD     (R12)(R8*1), Z18
 	VFMADD231PD Z18, Z16, Z4
 	VFMADD231PD Z18, Z17, Z12
-	VMOVUPD     (DI)(SI*2), Z18
+	VMOVUPD     (R12)(R8*2), Z18
 	VFMADD231PD Z18, Z16, Z5
 	VFMADD231PD Z18, Z17, Z13
-	VMOVUPD     (R8), Z18
+	VMOVUPD     (R13), Z18
 	VFMADD231PD Z18, Z16, Z6
 	VFMADD231PD Z18, Z17, Z14
-	VMOVUPD     (R8)(SI*1), Z18
+	VMOVUPD     (R13)(R8*1), Z18
 	VFMADD231PD Z18, Z16, Z7
 	VFMADD231PD Z18, Z17, Z15
-	ADDQ        $+64, CX
-	ADDQ        $+64, BX
-	ADDQ        $+64, DI
-	ADDQ        $+64, R8
-	SUBQ        $+8, AX
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	ADDQ        $+64, R12
+	ADDQ        $+64, R13
+	SUBQ        $+8, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+8, AX
+	ADDQ        $+8, R9
 	JZ          sum
-	MOVQ        $-1, R9
-	BZHIQ       AX, R9, R9
-	KMOVW       R9, K1
-	VMOVUPD.Z   (CX), K1, Z16
-	VMOVUPD.Z   (CX)(DX*1), K1, Z17
-	VMOVUPD.Z   (BX), K1, Z18
+	MOVQ        $-1, R14
+	BZHIQ       R9, R14, R14
+	KMOVW       R14, K1
+	VMOVUPD.Z   (R10), K1, Z16
+	VMOVUPD.Z   (R10)(DI*1), K1, Z17
+	VMOVUPD.Z   (R11), K1, Z18
 	VFMADD231PD Z18, Z16, Z0
 	VFMADD231PD Z18, Z17, Z8
-	VMOVUPD.Z   (BX)(SI*1), K1, Z18
+	VMOVUPD.Z   (R11)(R8*1), K1, Z18
 	VFMADD231PD Z18, Z16, Z1
 	VFMADD231PD Z18, Z17, Z9
-	VMOVUPD.Z   (BX)(SI*2), K1, Z18
+	VMOVUPD.Z   (R11)(R8*2), K1, Z18
 	VFMADD231PD Z18, Z16, Z2
 	VFMADD231PD Z18, Z17, Z10
-	VMOVUPD.Z   (DI), K1, Z18
+	VMOVUPD.Z   (R12), K1, Z18
 	VFMADD231PD Z18, Z16, Z3
 	VFMADD231PD Z18, Z17, Z11
-	VMOVUPD.Z   (DI)(SI*1), K1, Z18
+	VMOVUPD.Z   (R12)(R8*1), K1, Z18
 	VFMADD231PD Z18, Z16, Z4
 	VFMADD231PD Z18, Z17, Z12
-	VMOVUPD.Z   (DI)(SI*2), K1, Z18
+	VMOVUPD.Z   (R12)(R8*2), K1, Z18
 	VFMADD231PD Z18, Z16, Z5
 	VFMADD231PD Z18, Z17, Z13
-	VMOVUPD.Z   (R8), K1, Z18
+	VMOVUPD.Z   (R13), K1, Z18
 	VFMADD231PD Z18, Z16, Z6
 	VFMADD231PD Z18, Z17, Z14
-	VMOVUPD.Z   (R8)(SI*1), K1, Z18
+	VMOVUPD.Z   (R13)(R8*1), K1, Z18
 	VFMADD231PD Z18, Z16, Z7
 	VFMADD231PD Z18, Z17, Z15
 
 sum:
-	MOVQ          out+40(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y16
 	VADDPD        Y16, Y0, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y16
+	VADDPD        Y16, Y1, Y1
+	VHADDPD       Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X16
 	VADDPD        X16, X0, X0
-	VUNPCKHPD     X0, X0, X16
-	VADDSD        X16, X0, X0
-	VMOVSD        X0, (AX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPD        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPD        X0, X1, X1
-	VUNPCKHPD     X1, X1, X0
-	VADDSD        X0, X1, X1
-	VMOVSD        X1, 8(AX)
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPD        Y0, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X0
-	VADDPD        X0, X2, X2
-	VUNPCKHPD     X2, X2, X0
-	VADDSD        X0, X2, X2
-	VMOVSD        X2, 16(AX)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPD        Y0, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X0
-	VADDPD        X0, X3, X3
-	VUNPCKHPD     X3, X3, X0
-	VADDSD        X0, X3, X3
-	VMOVSD        X3, 24(AX)
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPD        Y0, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X0
-	VADDPD        X0, X4, X4
-	VUNPCKHPD     X4, X4, X0
-	VADDSD        X0, X4, X4
-	VMOVSD        X4, 32(AX)
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPD        Y0, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X0
-	VADDPD        X0, X5, X5
-	VUNPCKHPD     X5, X5, X0
-	VADDSD        X0, X5, X5
-	VMOVSD        X5, 40(AX)
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VADDPD        Y0, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X0
-	VADDPD        X0, X6, X6
-	VUNPCKHPD     X6, X6, X0
-	VADDSD        X0, X6, X6
-	VMOVSD        X6, 48(AX)
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VADDPD        Y0, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X0
-	VADDPD        X0, X7, X7
-	VUNPCKHPD     X7, X7, X0
-	VADDSD        X0, X7, X7
-	VMOVSD        X7, 56(AX)
-	VEXTRACTF64X4 $0x01, Z8, Y0
-	VADDPD        Y0, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X0
-	VADDPD        X0, X8, X8
-	VUNPCKHPD     X8, X8, X0
-	VADDSD        X0, X8, X8
-	VMOVSD        X8, 64(AX)
-	VEXTRACTF64X4 $0x01, Z9, Y0
-	VADDPD        Y0, Y9, Y9
-	VEXTRACTF32X4 $0x01, Y9, X0
-	VADDPD        X0, X9, X9
-	VUNPCKHPD     X9, X9, X0
-	VADDSD        X0, X9, X9
-	VMOVSD        X9, 72(AX)
-	VEXTRACTF64X4 $0x01, Z10, Y0
-	VADDPD        Y0, Y10, Y10
-	VEXTRACTF32X4 $0x01, Y10, X0
-	VADDPD        X0, X10, X10
-	VUNPCKHPD     X10, X10, X0
-	VADDSD        X0, X10, X10
-	VMOVSD        X10, 80(AX)
-	VEXTRACTF64X4 $0x01, Z11, Y0
-	VADDPD        Y0, Y11, Y11
-	VEXTRACTF32X4 $0x01, Y11, X0
-	VADDPD        X0, X11, X11
-	VUNPCKHPD     X11, X11, X0
-	VADDSD        X0, X11, X11
-	VMOVSD        X11, 88(AX)
-	VEXTRACTF64X4 $0x01, Z12, Y0
-	VADDPD        Y0, Y12, Y12
-	VEXTRACTF32X4 $0x01, Y12, X0
-	VADDPD        X0, X12, X12
-	VUNPCKHPD     X12, X12, X0
-	VADDSD        X0, X12, X12
-	VMOVSD        X12, 96(AX)
-	VEXTRACTF64X4 $0x01, Z13, Y0
-	VADDPD        Y0, Y13, Y13
-	VEXTRACTF32X4 $0x01, Y13, X0
-	VADDPD        X0, X13, X13
-	VUNPCKHPD     X13, X13, X0
-	VADDSD        X0, X13, X13
-	VMOVSD        X13, 104(AX)
-	VEXTRACTF64X4 $0x01, Z14, Y0
-	VADDPD        Y0, Y14, Y14
-	VEXTRACTF32X4 $0x01, Y14, X0
-	VADDPD        X0, X14, X14
-	VUNPCKHPD     X14, X14, X0
-	VADDSD        X0, X14, X14
-	VMOVSD        X14, 112(AX)
-	VEXTRACTF64X4 $0x01, Z15, Y0
-	VADDPD        Y0, Y15, Y15
-	VEXTRACTF32X4 $0x01, Y15, X0
-	VADDPD        X0, X15, X15
-	VUNPCKHPD     X15, X15, X0
-	VADDSD        X0, X15, X15
-	VMOVSD        X15, 120(AX)
+	VMOVUPS       X0, (SI)
+	VEXTRACTF64X4 $0x01, Z2, Y16
+	VADDPD        Y16, Y2, Y2
+	VEXTRACTF64X4 $0x01, Z3, Y16
+	VADDPD        Y16, Y3, Y3
+	VHADDPD       Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X16
+	VADDPD        X16, X2, X2
+	VMOVUPS       X2, 16(SI)
+	VEXTRACTF64X4 $0x01, Z4, Y16
+	VADDPD        Y16, Y4, Y4
+	VEXTRACTF64X4 $0x01, Z5, Y16
+	VADDPD        Y16, Y5, Y5
+	VHADDPD       Y5, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X16
+	VADDPD        X16, X4, X4
+	VMOVUPS       X4, 32(SI)
+	VEXTRACTF64X4 $0x01, Z6, Y16
+	VADDPD        Y16, Y6, Y6
+	VEXTRACTF64X4 $0x01, Z7, Y16
+	VADDPD        Y16, Y7, Y7
+	VHADDPD       Y7, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X16
+	VADDPD        X16, X6, X6
+	VMOVUPS       X6, 48(SI)
+	VEXTRACTF64X4 $0x01, Z8, Y16
+	VADDPD        Y16, Y8, Y8
+	VEXTRACTF64X4 $0x01, Z9, Y16
+	VADDPD        Y16, Y9, Y9
+	VHADDPD       Y9, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X16
+	VADDPD        X16, X8, X8
+	VMOVUPS       X8, 64(SI)
+	VEXTRACTF64X4 $0x01, Z10, Y16
+	VADDPD        Y16, Y10, Y10
+	VEXTRACTF64X4 $0x01, Z11, Y16
+	VADDPD        Y16, Y11, Y11
+	VHADDPD       Y11, Y10, Y10
+	VEXTRACTF32X4 $0x01, Y10, X16
+	VADDPD        X16, X10, X10
+	VMOVUPS       X10, 80(SI)
+	VEXTRACTF64X4 $0x01, Z12, Y16
+	VADDPD        Y16, Y12, Y12
+	VEXTRACTF64X4 $0x01, Z13, Y16
+	VADDPD        Y16, Y13, Y13
+	VHADDPD       Y13, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X16
+	VADDPD        X16, X12, X12
+	VMOVUPS       X12, 96(SI)
+	VEXTRACTF64X4 $0x01, Z14, Y16
+	VADDPD        Y16, Y14, Y14
+	VEXTRACTF64X4 $0x01, Z15, Y16
+	VADDPD        Y16, Y15, Y15
+	VHADDPD       Y15, Y14, Y14
+	VEXTRACTF32X4 $0x01, Y14, X16
+	VADDPD        X16, X14, X14
+	VMOVUPS       X14, 112(SI)
+	ADDQ          $0x00000080, SI
+	ADDQ          DI, DX
+	ADDQ          DI, DX
+	DECQ          AX
+	JNZ           group
 	VZEROUPPER
 	RET
 
-// func ddotAVX512x1x8(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+// func ddotAVX512x1x8(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·ddotAVX512x1x8(SB), NOSPLIT, $0-48
-	MOVQ   k+0(FP), AX
-	MOVQ   x+8(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), BX
-	SHLQ   $0x03, BX
-	LEAQ   (DX)(BX*2), SI
-	ADDQ   BX, SI
-	LEAQ   (SI)(BX*2), DI
-	ADDQ   BX, DI
+TEXT ·ddotAVX512x1x8(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x03, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x03, R8
+
+group:
+	MOVQ   CX, R9
+	MOVQ   DX, R10
+	MOVQ   BX, R11
+	LEAQ   (R11)(R8*2), R12
+	ADDQ   R8, R12
+	LEAQ   (R12)(R8*2), R13
+	ADDQ   R8, R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20533,116 +21639,95 @@ TEXT ·ddotAVX512x1x8(SB), NOSPLIT, $0-48
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	SUBQ   $+8, AX
+	SUBQ   $+8, R9
 	JLT    tail
 
 loop:
-	VMOVUPD     (CX), Z8
-	VMOVUPD     (DX), Z9
+	VMOVUPD     (R10), Z8
+	VMOVUPD     (R11), Z9
 	VFMADD231PD Z9, Z8, Z0
-	VMOVUPD     (DX)(BX*1), Z9
+	VMOVUPD     (R11)(R8*1), Z9
 	VFMADD231PD Z9, Z8, Z1
-	VMOVUPD     (DX)(BX*2), Z9
+	VMOVUPD     (R11)(R8*2), Z9
 	VFMADD231PD Z9, Z8, Z2
-	VMOVUPD     (SI), Z9
+	VMOVUPD     (R12), Z9
 	VFMADD231PD Z9, Z8, Z3
-	VMOVUPD     (SI)(BX*1), Z9
+	VMOVUPD     (R12)(R8*1), Z9
 	VFMADD231PD Z9, Z8, Z4
-	VMOVUPD     (SI)(BX*2), Z9
+	VMOVUPD     (R12)(R8*2), Z9
 	VFMADD231PD Z9, Z8, Z5
-	VMOVUPD     (DI), Z9
+	VMOVUPD     (R13), Z9
 	VFMADD231PD Z9, Z8, Z6
-	VMOVUPD     (DI)(BX*1), Z9
+	VMOVUPD     (R13)(R8*1), Z9
 	VFMADD231PD Z9, Z8, Z7
-	ADDQ        $+64, CX
-	ADDQ        $+64, DX
-	ADDQ        $+64, SI
-	ADDQ        $+64, DI
-	SUBQ        $+8, AX
+	ADDQ        $+64, R10
+	ADDQ        $+64, R11
+	ADDQ        $+64, R12
+	ADDQ        $+64, R13
+	SUBQ        $+8, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+8, AX
+	ADDQ        $+8, R9
 	JZ          sum
-	MOVQ        $-1, R8
-	BZHIQ       AX, R8, R8
-	KMOVW       R8, K1
-	VMOVUPD.Z   (CX), K1, Z8
-	VMOVUPD.Z   (DX), K1, Z9
+	MOVQ        $-1, R14
+	BZHIQ       R9, R14, R14
+	KMOVW       R14, K1
+	VMOVUPD.Z   (R10), K1, Z8
+	VMOVUPD.Z   (R11), K1, Z9
 	VFMADD231PD Z9, Z8, Z0
-	VMOVUPD.Z   (DX)(BX*1), K1, Z9
+	VMOVUPD.Z   (R11)(R8*1), K1, Z9
 	VFMADD231PD Z9, Z8, Z1
-	VMOVUPD.Z   (DX)(BX*2), K1, Z9
+	VMOVUPD.Z   (R11)(R8*2), K1, Z9
 	VFMADD231PD Z9, Z8, Z2
-	VMOVUPD.Z   (SI), K1, Z9
+	VMOVUPD.Z   (R12), K1, Z9
 	VFMADD231PD Z9, Z8, Z3
-	VMOVUPD.Z   (SI)(BX*1), K1, Z9
+	VMOVUPD.Z   (R12)(R8*1), K1, Z9
 	VFMADD231PD Z9, Z8, Z4
-	VMOVUPD.Z   (SI)(BX*2), K1, Z9
+	VMOVUPD.Z   (R12)(R8*2), K1, Z9
 	VFMADD231PD Z9, Z8, Z5
-	VMOVUPD.Z   (DI), K1, Z9
+	VMOVUPD.Z   (R13), K1, Z9
 	VFMADD231PD Z9, Z8, Z6
-	VMOVUPD.Z   (DI)(BX*1), K1, Z9
+	VMOVUPD.Z   (R13)(R8*1), K1, Z9
 	VFMADD231PD Z9, Z8, Z7
 
 sum:
-	MOVQ          out+40(FP), AX
 	VEXTRACTF64X4 $0x01, Z0, Y8
 	VADDPD        Y8, Y0, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y8
+	VADDPD        Y8, Y1, Y1
+	VHADDPD       Y1, Y0, Y0
 	VEXTRACTF32X4 $0x01, Y0, X8
 	VADDPD        X8, X0, X0
-	VUNPCKHPD     X0, X0, X8
-	VADDSD        X8, X0, X0
-	VMOVSD        X0, (AX)
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPD        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPD        X0, X1, X1
-	VUNPCKHPD     X1, X1, X0
-	VADDSD        X0, X1, X1
-	VMOVSD        X1, 8(AX)
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPD        Y0, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X0
-	VADDPD        X0, X2, X2
-	VUNPCKHPD     X2, X2, X0
-	VADDSD        X0, X2, X2
-	VMOVSD        X2, 16(AX)
-	VEXTRACTF64X4 $0x01, Z3, Y0
-	VADDPD        Y0, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X0
-	VADDPD        X0, X3, X3
-	VUNPCKHPD     X3, X3, X0
-	VADDSD        X0, X3, X3
-	VMOVSD        X3, 24(AX)
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPD        Y0, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X0
-	VADDPD        X0, X4, X4
-	VUNPCKHPD     X4, X4, X0
-	VADDSD        X0, X4, X4
-	VMOVSD        X4, 32(AX)
-	VEXTRACTF64X4 $0x01, Z5, Y0
-	VADDPD        Y0, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X0
-	VADDPD        X0, X5, X5
-	VUNPCKHPD     X5, X5, X0
-	VADDSD        X0, X5, X5
-	VMOVSD        X5, 40(AX)
-	VEXTRACTF64X4 $0x01, Z6, Y0
-	VADDPD        Y0, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X0
-	VADDPD        X0, X6, X6
-	VUNPCKHPD     X6, X6, X0
-	VADDSD        X0, X6, X6
-	VMOVSD        X6, 48(AX)
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VADDPD        Y0, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X0
-	VADDPD        X0, X7, X7
-	VUNPCKHPD     X7, X7, X0
-	VADDSD        X0, X7, X7
-	VMOVSD        X7, 56(AX)
+	VMOVUPS       X0, (SI)
+	VEXTRACTF64X4 $0x01, Z2, Y8
+	VADDPD        Y8, Y2, Y2
+	VEXTRACTF64X4 $0x01, Z3, Y8
+	VADDPD        Y8, Y3, Y3
+	VHADDPD       Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X8
+	VADDPD        X8, X2, X2
+	VMOVUPS       X2, 16(SI)
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPD        Y8, Y4, Y4
+	VEXTRACTF64X4 $0x01, Z5, Y8
+	VADDPD        Y8, Y5, Y5
+	VHADDPD       Y5, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X8
+	VADDPD        X8, X4, X4
+	VMOVUPS       X4, 32(SI)
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VADDPD        Y8, Y6, Y6
+	VEXTRACTF64X4 $0x01, Z7, Y8
+	VADDPD        Y8, Y7, Y7
+	VHADDPD       Y7, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X8
+	VADDPD        X8, X6, X6
+	VMOVUPS       X6, 48(SI)
+	ADDQ          $0x00000040, SI
+	ADDQ          DI, DX
+	DECQ          AX
+	JNZ           group
 	VZEROUPPER
 	RET
 
@@ -20967,6 +22052,8 @@ TEXT ·dgemmAVX2x1x4Strided(SB), NOSPLIT, $0-96
 	SHLQ    $0x03, CX
 	SHLQ    $0x03, DX
 	MOVQ    a+8(FP), SI
+	MOVQ    rs+16(FP), DI
+	SHLQ    $0x03, DI
 	TESTQ   AX, AX
 	JLE     done
 
@@ -21597,6 +22684,335 @@ narrow:
 	VZEROUPPER
 	RET
 
+// func dgemmAVX2x7x4Strided(k int, a *float64, rs int, cs int, b *float64, ldb int, c *float64, ldc int, n int, flags int, bias *float64, clamp *float64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·dgemmAVX2x7x4Strided(SB), NOSPLIT, $0-96
+	VPXOR   Y0, Y0, Y0
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	MOVQ    k+0(FP), AX
+	MOVQ    n+64(FP), CX
+	LEAQ    gemmMask<>+32(SB), DX
+	SHLQ    $0x03, CX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y7
+	MOVQ    cs+24(FP), CX
+	MOVQ    ldb+40(FP), DX
+	MOVQ    b+32(FP), BX
+	SHLQ    $0x03, CX
+	SHLQ    $0x03, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    rs+16(FP), DI
+	SHLQ    $0x03, DI
+	LEAQ    (SI)(DI*2), R8
+	ADDQ    DI, R8
+	LEAQ    (R8)(DI*2), R9
+	ADDQ    DI, R9
+	TESTQ   AX, AX
+	JLE     done
+
+loop:
+	VMASKMOVPD   (BX), Y7, Y8
+	VBROADCASTSD (SI), Y9
+	VFMADD231PD  Y8, Y9, Y0
+	VBROADCASTSD (SI)(DI*1), Y9
+	VFMADD231PD  Y8, Y9, Y1
+	VBROADCASTSD (SI)(DI*2), Y9
+	VFMADD231PD  Y8, Y9, Y2
+	VBROADCASTSD (R8), Y9
+	VFMADD231PD  Y8, Y9, Y3
+	VBROADCASTSD (R8)(DI*1), Y9
+	VFMADD231PD  Y8, Y9, Y4
+	VBROADCASTSD (R8)(DI*2), Y9
+	VFMADD231PD  Y8, Y9, Y5
+	VBROADCASTSD (R9), Y9
+	VFMADD231PD  Y8, Y9, Y6
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         DX, BX
+	DECQ         AX
+	JNZ          loop
+
+done:
+	MOVQ       flags+72(FP), AX
+	MOVQ       c+48(FP), CX
+	MOVQ       ldc+56(FP), DX
+	SHLQ       $0x03, DX
+	TESTQ      $0x00000001, AX
+	JZ         noAccumulate
+	MOVQ       CX, BX
+	VMASKMOVPD (BX), Y7, Y8
+	VADDPD     Y8, Y0, Y0
+	ADDQ       DX, BX
+	VMASKMOVPD (BX), Y7, Y8
+	VADDPD     Y8, Y1, Y1
+	ADDQ       DX, BX
+	VMASKMOVPD (BX), Y7, Y8
+	VADDPD     Y8, Y2, Y2
+	ADDQ       DX, BX
+	VMASKMOVPD (BX), Y7, Y8
+	VADDPD     Y8, Y3, Y3
+	ADDQ       DX, BX
+	VMASKMOVPD (BX), Y7, Y8
+	VADDPD     Y8, Y4, Y4
+	ADDQ       DX, BX
+	VMASKMOVPD (BX), Y7, Y8
+	VADDPD     Y8, Y5, Y5
+	ADDQ       DX, BX
+	VMASKMOVPD (BX), Y7, Y8
+	VADDPD     Y8, Y6, Y6
+	ADDQ       DX, BX
+
+noAccumulate:
+	TESTQ      $0x00000002, AX
+	JZ         noBias
+	MOVQ       bias+80(FP), BX
+	VMASKMOVPD (BX), Y7, Y8
+	VADDPD     Y8, Y0, Y0
+	VADDPD     Y8, Y1, Y1
+	VADDPD     Y8, Y2, Y2
+	VADDPD     Y8, Y3, Y3
+	VADDPD     Y8, Y4, Y4
+	VADDPD     Y8, Y5, Y5
+	VADDPD     Y8, Y6, Y6
+
+noBias:
+	TESTQ        $0x00000004, AX
+	JZ           noClamp
+	MOVQ         clamp+88(FP), AX
+	VBROADCASTSD (AX), Y8
+	VBROADCASTSD 8(AX), Y9
+	VMAXPD       Y0, Y8, Y0
+	VMINPD       Y0, Y9, Y0
+	VMAXPD       Y1, Y8, Y1
+	VMINPD       Y1, Y9, Y1
+	VMAXPD       Y2, Y8, Y2
+	VMINPD       Y2, Y9, Y2
+	VMAXPD       Y3, Y8, Y3
+	VMINPD       Y3, Y9, Y3
+	VMAXPD       Y4, Y8, Y4
+	VMINPD       Y4, Y9, Y4
+	VMAXPD       Y5, Y8, Y5
+	VMINPD       Y5, Y9, Y5
+	VMAXPD       Y6, Y8, Y6
+	VMINPD       Y6, Y9, Y6
+
+noClamp:
+	MOVQ    n+64(FP), AX
+	CMPQ    AX, $+4
+	JNE     narrow
+	MOVQ    CX, AX
+	VMOVUPD Y0, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Y1, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Y2, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Y3, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Y4, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Y5, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Y6, (AX)
+	ADDQ    DX, AX
+	VZEROUPPER
+	RET
+
+narrow:
+	VMASKMOVPD Y0, Y7, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPD Y1, Y7, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPD Y2, Y7, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPD Y3, Y7, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPD Y4, Y7, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPD Y5, Y7, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPD Y6, Y7, (CX)
+	ADDQ       DX, CX
+	VZEROUPPER
+	RET
+
+// func dgemmAVX2x8x4Strided(k int, a *float64, rs int, cs int, b *float64, ldb int, c *float64, ldc int, n int, flags int, bias *float64, clamp *float64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·dgemmAVX2x8x4Strided(SB), NOSPLIT, $0-96
+	VPXOR   Y0, Y0, Y0
+	VPXOR   Y1, Y1, Y1
+	VPXOR   Y2, Y2, Y2
+	VPXOR   Y3, Y3, Y3
+	VPXOR   Y4, Y4, Y4
+	VPXOR   Y5, Y5, Y5
+	VPXOR   Y6, Y6, Y6
+	VPXOR   Y7, Y7, Y7
+	MOVQ    k+0(FP), AX
+	MOVQ    n+64(FP), CX
+	LEAQ    gemmMask<>+32(SB), DX
+	SHLQ    $0x03, CX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y8
+	MOVQ    cs+24(FP), CX
+	MOVQ    ldb+40(FP), DX
+	MOVQ    b+32(FP), BX
+	SHLQ    $0x03, CX
+	SHLQ    $0x03, DX
+	MOVQ    a+8(FP), SI
+	MOVQ    rs+16(FP), DI
+	SHLQ    $0x03, DI
+	LEAQ    (SI)(DI*2), R8
+	ADDQ    DI, R8
+	LEAQ    (R8)(DI*2), R9
+	ADDQ    DI, R9
+	TESTQ   AX, AX
+	JLE     done
+
+loop:
+	VMASKMOVPD   (BX), Y8, Y9
+	VBROADCASTSD (SI), Y10
+	VFMADD231PD  Y9, Y10, Y0
+	VBROADCASTSD (SI)(DI*1), Y10
+	VFMADD231PD  Y9, Y10, Y1
+	VBROADCASTSD (SI)(DI*2), Y10
+	VFMADD231PD  Y9, Y10, Y2
+	VBROADCASTSD (R8), Y10
+	VFMADD231PD  Y9, Y10, Y3
+	VBROADCASTSD (R8)(DI*1), Y10
+	VFMADD231PD  Y9, Y10, Y4
+	VBROADCASTSD (R8)(DI*2), Y10
+	VFMADD231PD  Y9, Y10, Y5
+	VBROADCASTSD (R9), Y10
+	VFMADD231PD  Y9, Y10, Y6
+	VBROADCASTSD (R9)(DI*1), Y10
+	VFMADD231PD  Y9, Y10, Y7
+	ADDQ         CX, SI
+	ADDQ         CX, R8
+	ADDQ         CX, R9
+	ADDQ         DX, BX
+	DECQ         AX
+	JNZ          loop
+
+done:
+	MOVQ       flags+72(FP), AX
+	MOVQ       c+48(FP), CX
+	MOVQ       ldc+56(FP), DX
+	SHLQ       $0x03, DX
+	TESTQ      $0x00000001, AX
+	JZ         noAccumulate
+	MOVQ       CX, BX
+	VMASKMOVPD (BX), Y8, Y9
+	VADDPD     Y9, Y0, Y0
+	ADDQ       DX, BX
+	VMASKMOVPD (BX), Y8, Y9
+	VADDPD     Y9, Y1, Y1
+	ADDQ       DX, BX
+	VMASKMOVPD (BX), Y8, Y9
+	VADDPD     Y9, Y2, Y2
+	ADDQ       DX, BX
+	VMASKMOVPD (BX), Y8, Y9
+	VADDPD     Y9, Y3, Y3
+	ADDQ       DX, BX
+	VMASKMOVPD (BX), Y8, Y9
+	VADDPD     Y9, Y4, Y4
+	ADDQ       DX, BX
+	VMASKMOVPD (BX), Y8, Y9
+	VADDPD     Y9, Y5, Y5
+	ADDQ       DX, BX
+	VMASKMOVPD (BX), Y8, Y9
+	VADDPD     Y9, Y6, Y6
+	ADDQ       DX, BX
+	VMASKMOVPD (BX), Y8, Y9
+	VADDPD     Y9, Y7, Y7
+	ADDQ       DX, BX
+
+noAccumulate:
+	TESTQ      $0x00000002, AX
+	JZ         noBias
+	MOVQ       bias+80(FP), BX
+	VMASKMOVPD (BX), Y8, Y9
+	VADDPD     Y9, Y0, Y0
+	VADDPD     Y9, Y1, Y1
+	VADDPD     Y9, Y2, Y2
+	VADDPD     Y9, Y3, Y3
+	VADDPD     Y9, Y4, Y4
+	VADDPD     Y9, Y5, Y5
+	VADDPD     Y9, Y6, Y6
+	VADDPD     Y9, Y7, Y7
+
+noBias:
+	TESTQ        $0x00000004, AX
+	JZ           noClamp
+	MOVQ         clamp+88(FP), AX
+	VBROADCASTSD (AX), Y9
+	VBROADCASTSD 8(AX), Y10
+	VMAXPD       Y0, Y9, Y0
+	VMINPD       Y0, Y10, Y0
+	VMAXPD       Y1, Y9, Y1
+	VMINPD       Y1, Y10, Y1
+	VMAXPD       Y2, Y9, Y2
+	VMINPD       Y2, Y10, Y2
+	VMAXPD       Y3, Y9, Y3
+	VMINPD       Y3, Y10, Y3
+	VMAXPD       Y4, Y9, Y4
+	VMINPD       Y4, Y10, Y4
+	VMAXPD       Y5, Y9, Y5
+	VMINPD       Y5, Y10, Y5
+	VMAXPD       Y6, Y9, Y6
+	VMINPD       Y6, Y10, Y6
+	VMAXPD       Y7, Y9, Y7
+	VMINPD       Y7, Y10, Y7
+
+noClamp:
+	MOVQ    n+64(FP), AX
+	CMPQ    AX, $+4
+	JNE     narrow
+	MOVQ    CX, AX
+	VMOVUPD Y0, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Y1, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Y2, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Y3, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Y4, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Y5, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Y6, (AX)
+	ADDQ    DX, AX
+	VMOVUPD Y7, (AX)
+	ADDQ    DX, AX
+	VZEROUPPER
+	RET
+
+narrow:
+	VMASKMOVPD Y0, Y8, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPD Y1, Y8, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPD Y2, Y8, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPD Y3, Y8, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPD Y4, Y8, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPD Y5, Y8, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPD Y6, Y8, (CX)
+	ADDQ       DX, CX
+	VMASKMOVPD Y7, Y8, (CX)
+	ADDQ       DX, CX
+	VZEROUPPER
+	RET
+
 // func dgemmAVX2x1x8Strided(k int, a *float64, rs int, cs int, b *float64, ldb int, c *float64, ldc int, n int, flags int, bias *float64, clamp *float64)
 // Requires: AVX, AVX2, FMA3
 TEXT ·dgemmAVX2x1x8Strided(SB), NOSPLIT, $0-96
@@ -21615,6 +23031,8 @@ TEXT ·dgemmAVX2x1x8Strided(SB), NOSPLIT, $0-96
 	SHLQ    $0x03, CX
 	SHLQ    $0x03, DX
 	MOVQ    a+8(FP), SI
+	MOVQ    rs+16(FP), DI
+	SHLQ    $0x03, DI
 	TESTQ   AX, AX
 	JLE     done
 
@@ -22449,6 +23867,8 @@ TEXT ·dgemmAVX2x1x16Strided(SB), NOSPLIT, $0-96
 	SHLQ    $0x03, CX
 	SHLQ    $0x03, DX
 	MOVQ    a+8(FP), SI
+	MOVQ    rs+16(FP), DI
+	SHLQ    $0x03, DI
 	TESTQ   AX, AX
 	JLE     done
 
@@ -22851,6 +24271,8 @@ TEXT ·dgemmAVX2x1x32Strided(SB), NOSPLIT, $0-96
 	SHLQ    $0x03, CX
 	SHLQ    $0x03, DX
 	MOVQ    a+8(FP), SI
+	MOVQ    rs+16(FP), DI
+	SHLQ    $0x03, DI
 	TESTQ   AX, AX
 	JLE     done
 
@@ -22970,18 +24392,27 @@ narrow:
 	VZEROUPPER
 	RET
 
-// func ddotAVX2x8x1(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+// func ddotAVX2x8x1(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·ddotAVX2x8x1(SB), NOSPLIT, $0-48
-	MOVQ  k+0(FP), AX
-	MOVQ  x+8(FP), CX
-	MOVQ  ldx+16(FP), DX
-	SHLQ  $0x03, DX
-	LEAQ  (CX)(DX*2), BX
-	ADDQ  DX, BX
-	LEAQ  (BX)(DX*2), SI
-	ADDQ  DX, SI
-	MOVQ  y+24(FP), DI
+TEXT ·ddotAVX2x8x1(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x03, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x03, R8
+
+group:
+	MOVQ  CX, R8
+	MOVQ  DX, R9
+	LEAQ  (R9)(DI*2), R10
+	ADDQ  DI, R10
+	LEAQ  (R10)(DI*2), R11
+	ADDQ  DI, R11
+	MOVQ  BX, R12
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -22990,156 +24421,162 @@ TEXT ·ddotAVX2x8x1(SB), NOSPLIT, $0-48
 	VPXOR Y5, Y5, Y5
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
-	SUBQ  $+4, AX
+	SUBQ  $+4, R8
 	JLT   tail
 
 loop:
-	VMOVUPD     (DI), Y8
-	VMOVUPD     (CX), Y9
+	VMOVUPD     (R12), Y8
+	VMOVUPD     (R9), Y9
 	VFMADD231PD Y9, Y8, Y0
-	VMOVUPD     (CX)(DX*1), Y9
+	VMOVUPD     (R9)(DI*1), Y9
 	VFMADD231PD Y9, Y8, Y1
-	VMOVUPD     (CX)(DX*2), Y9
+	VMOVUPD     (R9)(DI*2), Y9
 	VFMADD231PD Y9, Y8, Y2
-	VMOVUPD     (BX), Y9
+	VMOVUPD     (R10), Y9
 	VFMADD231PD Y9, Y8, Y3
-	VMOVUPD     (BX)(DX*1), Y9
+	VMOVUPD     (R10)(DI*1), Y9
 	VFMADD231PD Y9, Y8, Y4
-	VMOVUPD     (BX)(DX*2), Y9
+	VMOVUPD     (R10)(DI*2), Y9
 	VFMADD231PD Y9, Y8, Y5
-	VMOVUPD     (SI), Y9
+	VMOVUPD     (R11), Y9
 	VFMADD231PD Y9, Y8, Y6
-	VMOVUPD     (SI)(DX*1), Y9
+	VMOVUPD     (R11)(DI*1), Y9
 	VFMADD231PD Y9, Y8, Y7
-	ADDQ        $+32, CX
-	ADDQ        $+32, BX
-	ADDQ        $+32, SI
-	ADDQ        $+32, DI
-	SUBQ        $+4, AX
+	ADDQ        $+32, R9
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
+	ADDQ        $+32, R12
+	SUBQ        $+4, R8
 	JGE         loop
 
 tail:
-	ADDQ        $+4, AX
+	ADDQ        $+4, R8
 	JZ          sum
-	LEAQ        gemmMask<>+32(SB), R8
-	SHLQ        $0x03, AX
-	SUBQ        AX, R8
-	VMOVDQU     (R8), Y8
-	VMASKMOVPD  (DI), Y8, Y9
-	VMASKMOVPD  (CX), Y8, Y10
+	LEAQ        gemmMask<>+32(SB), R13
+	SHLQ        $0x03, R8
+	SUBQ        R8, R13
+	VMOVDQU     (R13), Y8
+	VMASKMOVPD  (R12), Y8, Y9
+	VMASKMOVPD  (R9), Y8, Y10
 	VFMADD231PD Y10, Y9, Y0
-	VMASKMOVPD  (CX)(DX*1), Y8, Y10
+	VMASKMOVPD  (R9)(DI*1), Y8, Y10
 	VFMADD231PD Y10, Y9, Y1
-	VMASKMOVPD  (CX)(DX*2), Y8, Y10
+	VMASKMOVPD  (R9)(DI*2), Y8, Y10
 	VFMADD231PD Y10, Y9, Y2
-	VMASKMOVPD  (BX), Y8, Y10
+	VMASKMOVPD  (R10), Y8, Y10
 	VFMADD231PD Y10, Y9, Y3
-	VMASKMOVPD  (BX)(DX*1), Y8, Y10
+	VMASKMOVPD  (R10)(DI*1), Y8, Y10
 	VFMADD231PD Y10, Y9, Y4
-	VMASKMOVPD  (BX)(DX*2), Y8, Y10
+	VMASKMOVPD  (R10)(DI*2), Y8, Y10
 	VFMADD231PD Y10, Y9, Y5
-	VMASKMOVPD  (SI), Y8, Y10
+	VMASKMOVPD  (R11), Y8, Y10
 	VFMADD231PD Y10, Y9, Y6
-	VMASKMOVPD  (SI)(DX*1), Y8, Y8
+	VMASKMOVPD  (R11)(DI*1), Y8, Y8
 	VFMADD231PD Y8, Y9, Y7
 
 sum:
-	MOVQ         out+40(FP), AX
-	VEXTRACTF128 $0x01, Y0, X8
-	VADDPD       X8, X0, X0
-	VUNPCKHPD    X0, X0, X8
-	VADDSD       X8, X0, X0
-	VMOVSD       X0, (AX)
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPD       X0, X1, X1
-	VUNPCKHPD    X1, X1, X0
-	VADDSD       X0, X1, X1
-	VMOVSD       X1, 8(AX)
+	VHADDPD      Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VMOVUPS      X0, (SI)
+	VHADDPD      Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X0
 	VADDPD       X0, X2, X2
-	VUNPCKHPD    X2, X2, X0
-	VADDSD       X0, X2, X2
-	VMOVSD       X2, 16(AX)
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPD       X0, X3, X3
-	VUNPCKHPD    X3, X3, X0
-	VADDSD       X0, X3, X3
-	VMOVSD       X3, 24(AX)
+	VMOVUPS      X2, 16(SI)
+	VHADDPD      Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
 	VADDPD       X0, X4, X4
-	VUNPCKHPD    X4, X4, X0
-	VADDSD       X0, X4, X4
-	VMOVSD       X4, 32(AX)
-	VEXTRACTF128 $0x01, Y5, X0
-	VADDPD       X0, X5, X5
-	VUNPCKHPD    X5, X5, X0
-	VADDSD       X0, X5, X5
-	VMOVSD       X5, 40(AX)
+	VMOVUPS      X4, 32(SI)
+	VHADDPD      Y7, Y6, Y6
 	VEXTRACTF128 $0x01, Y6, X0
 	VADDPD       X0, X6, X6
-	VUNPCKHPD    X6, X6, X0
-	VADDSD       X0, X6, X6
-	VMOVSD       X6, 48(AX)
-	VEXTRACTF128 $0x01, Y7, X0
-	VADDPD       X0, X7, X7
-	VUNPCKHPD    X7, X7, X0
-	VADDSD       X0, X7, X7
-	VMOVSD       X7, 56(AX)
+	VMOVUPS      X6, 48(SI)
+	ADDQ         $0x00000040, SI
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	DECQ         AX
+	JNZ          group
 	VZEROUPPER
 	RET
 
-// func ddotAVX2x1x1(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+// func ddotAVX2x1x1(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·ddotAVX2x1x1(SB), NOSPLIT, $0-48
-	MOVQ  k+0(FP), AX
-	MOVQ  x+8(FP), CX
-	MOVQ  y+24(FP), DX
+TEXT ·ddotAVX2x1x1(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x03, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x03, R8
+
+group:
+	MOVQ  CX, R8
+	MOVQ  DX, R9
+	MOVQ  BX, R10
 	VPXOR Y0, Y0, Y0
-	SUBQ  $+4, AX
+	SUBQ  $+4, R8
 	JLT   tail
 
 loop:
-	VMOVUPD     (CX), Y1
-	VMOVUPD     (DX), Y2
+	VMOVUPD     (R9), Y1
+	VMOVUPD     (R10), Y2
 	VFMADD231PD Y2, Y1, Y0
-	ADDQ        $+32, CX
-	ADDQ        $+32, DX
-	SUBQ        $+4, AX
+	ADDQ        $+32, R9
+	ADDQ        $+32, R10
+	SUBQ        $+4, R8
 	JGE         loop
 
 tail:
-	ADDQ        $+4, AX
+	ADDQ        $+4, R8
 	JZ          sum
-	LEAQ        gemmMask<>+32(SB), BX
-	SHLQ        $0x03, AX
-	SUBQ        AX, BX
-	VMOVDQU     (BX), Y1
-	VMASKMOVPD  (CX), Y1, Y2
-	VMASKMOVPD  (DX), Y1, Y1
+	LEAQ        gemmMask<>+32(SB), R11
+	SHLQ        $0x03, R8
+	SUBQ        R8, R11
+	VMOVDQU     (R11), Y1
+	VMASKMOVPD  (R9), Y1, Y2
+	VMASKMOVPD  (R10), Y1, Y1
 	VFMADD231PD Y1, Y2, Y0
 
 sum:
-	MOVQ         out+40(FP), AX
+	VHADDPD      Y0, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPD       X1, X0, X0
-	VUNPCKHPD    X0, X0, X1
-	VADDSD       X1, X0, X0
-	VMOVSD       X0, (AX)
+	VMOVSD       X0, (SI)
+	ADDQ         $0x00000008, SI
+	ADDQ         DI, DX
+	DECQ         AX
+	JNZ          group
 	VZEROUPPER
 	RET
 
-// func ddotAVX2x4x2(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+// func ddotAVX2x4x2(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·ddotAVX2x4x2(SB), NOSPLIT, $0-48
-	MOVQ  k+0(FP), AX
-	MOVQ  x+8(FP), CX
-	MOVQ  ldx+16(FP), DX
-	SHLQ  $0x03, DX
-	LEAQ  (CX)(DX*2), BX
-	ADDQ  DX, BX
-	MOVQ  y+24(FP), SI
-	MOVQ  ldy+32(FP), DI
-	SHLQ  $0x03, DI
+TEXT ·ddotAVX2x4x2(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x03, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x03, R8
+
+group:
+	MOVQ  CX, R9
+	MOVQ  DX, R10
+	LEAQ  (R10)(DI*2), R11
+	ADDQ  DI, R11
+	MOVQ  BX, R12
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -23148,161 +24585,156 @@ TEXT ·ddotAVX2x4x2(SB), NOSPLIT, $0-48
 	VPXOR Y5, Y5, Y5
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
-	SUBQ  $+4, AX
+	SUBQ  $+4, R9
 	JLT   tail
 
 loop:
-	VMOVUPD     (SI), Y8
-	VMOVUPD     (SI)(DI*1), Y9
-	VMOVUPD     (CX), Y10
+	VMOVUPD     (R12), Y8
+	VMOVUPD     (R12)(R8*1), Y9
+	VMOVUPD     (R10), Y10
 	VFMADD231PD Y10, Y8, Y0
 	VFMADD231PD Y10, Y9, Y1
-	VMOVUPD     (CX)(DX*1), Y10
+	VMOVUPD     (R10)(DI*1), Y10
 	VFMADD231PD Y10, Y8, Y2
 	VFMADD231PD Y10, Y9, Y3
-	VMOVUPD     (CX)(DX*2), Y10
+	VMOVUPD     (R10)(DI*2), Y10
 	VFMADD231PD Y10, Y8, Y4
 	VFMADD231PD Y10, Y9, Y5
-	VMOVUPD     (BX), Y10
+	VMOVUPD     (R11), Y10
 	VFMADD231PD Y10, Y8, Y6
 	VFMADD231PD Y10, Y9, Y7
-	ADDQ        $+32, CX
-	ADDQ        $+32, BX
-	ADDQ        $+32, SI
-	SUBQ        $+4, AX
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
+	ADDQ        $+32, R12
+	SUBQ        $+4, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+4, AX
+	ADDQ        $+4, R9
 	JZ          sum
-	LEAQ        gemmMask<>+32(SB), R8
-	SHLQ        $0x03, AX
-	SUBQ        AX, R8
-	VMOVDQU     (R8), Y8
-	VMASKMOVPD  (SI), Y8, Y9
-	VMASKMOVPD  (SI)(DI*1), Y8, Y10
-	VMASKMOVPD  (CX), Y8, Y11
+	LEAQ        gemmMask<>+32(SB), R13
+	SHLQ        $0x03, R9
+	SUBQ        R9, R13
+	VMOVDQU     (R13), Y8
+	VMASKMOVPD  (R12), Y8, Y9
+	VMASKMOVPD  (R12)(R8*1), Y8, Y10
+	VMASKMOVPD  (R10), Y8, Y11
 	VFMADD231PD Y11, Y9, Y0
 	VFMADD231PD Y11, Y10, Y1
-	VMASKMOVPD  (CX)(DX*1), Y8, Y11
+	VMASKMOVPD  (R10)(DI*1), Y8, Y11
 	VFMADD231PD Y11, Y9, Y2
 	VFMADD231PD Y11, Y10, Y3
-	VMASKMOVPD  (CX)(DX*2), Y8, Y11
+	VMASKMOVPD  (R10)(DI*2), Y8, Y11
 	VFMADD231PD Y11, Y9, Y4
 	VFMADD231PD Y11, Y10, Y5
-	VMASKMOVPD  (BX), Y8, Y8
+	VMASKMOVPD  (R11), Y8, Y8
 	VFMADD231PD Y8, Y9, Y6
 	VFMADD231PD Y8, Y10, Y7
 
 sum:
-	MOVQ         out+40(FP), AX
-	VEXTRACTF128 $0x01, Y0, X8
-	VADDPD       X8, X0, X0
-	VUNPCKHPD    X0, X0, X8
-	VADDSD       X8, X0, X0
-	VMOVSD       X0, (AX)
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPD       X0, X1, X1
-	VUNPCKHPD    X1, X1, X0
-	VADDSD       X0, X1, X1
-	VMOVSD       X1, 8(AX)
+	VHADDPD      Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VMOVUPS      X0, (SI)
+	VHADDPD      Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X0
 	VADDPD       X0, X2, X2
-	VUNPCKHPD    X2, X2, X0
-	VADDSD       X0, X2, X2
-	VMOVSD       X2, 16(AX)
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPD       X0, X3, X3
-	VUNPCKHPD    X3, X3, X0
-	VADDSD       X0, X3, X3
-	VMOVSD       X3, 24(AX)
+	VMOVUPS      X2, 16(SI)
+	VHADDPD      Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
 	VADDPD       X0, X4, X4
-	VUNPCKHPD    X4, X4, X0
-	VADDSD       X0, X4, X4
-	VMOVSD       X4, 32(AX)
-	VEXTRACTF128 $0x01, Y5, X0
-	VADDPD       X0, X5, X5
-	VUNPCKHPD    X5, X5, X0
-	VADDSD       X0, X5, X5
-	VMOVSD       X5, 40(AX)
+	VMOVUPS      X4, 32(SI)
+	VHADDPD      Y7, Y6, Y6
 	VEXTRACTF128 $0x01, Y6, X0
 	VADDPD       X0, X6, X6
-	VUNPCKHPD    X6, X6, X0
-	VADDSD       X0, X6, X6
-	VMOVSD       X6, 48(AX)
-	VEXTRACTF128 $0x01, Y7, X0
-	VADDPD       X0, X7, X7
-	VUNPCKHPD    X7, X7, X0
-	VADDSD       X0, X7, X7
-	VMOVSD       X7, 56(AX)
+	VMOVUPS      X6, 48(SI)
+	ADDQ         $0x00000040, SI
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	DECQ         AX
+	JNZ          group
 	VZEROUPPER
 	RET
 
-// func ddotAVX2x1x2(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+// func ddotAVX2x1x2(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·ddotAVX2x1x2(SB), NOSPLIT, $0-48
-	MOVQ  k+0(FP), AX
-	MOVQ  x+8(FP), CX
-	MOVQ  y+24(FP), DX
-	MOVQ  ldy+32(FP), BX
-	SHLQ  $0x03, BX
+TEXT ·ddotAVX2x1x2(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x03, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x03, R8
+
+group:
+	MOVQ  CX, R9
+	MOVQ  DX, R10
+	MOVQ  BX, R11
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
-	SUBQ  $+4, AX
+	SUBQ  $+4, R9
 	JLT   tail
 
 loop:
-	VMOVUPD     (CX), Y2
-	VMOVUPD     (DX), Y3
+	VMOVUPD     (R10), Y2
+	VMOVUPD     (R11), Y3
 	VFMADD231PD Y3, Y2, Y0
-	VMOVUPD     (DX)(BX*1), Y3
+	VMOVUPD     (R11)(R8*1), Y3
 	VFMADD231PD Y3, Y2, Y1
-	ADDQ        $+32, CX
-	ADDQ        $+32, DX
-	SUBQ        $+4, AX
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
+	SUBQ        $+4, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+4, AX
+	ADDQ        $+4, R9
 	JZ          sum
-	LEAQ        gemmMask<>+32(SB), SI
-	SHLQ        $0x03, AX
-	SUBQ        AX, SI
-	VMOVDQU     (SI), Y2
-	VMASKMOVPD  (CX), Y2, Y3
-	VMASKMOVPD  (DX), Y2, Y4
+	LEAQ        gemmMask<>+32(SB), R12
+	SHLQ        $0x03, R9
+	SUBQ        R9, R12
+	VMOVDQU     (R12), Y2
+	VMASKMOVPD  (R10), Y2, Y3
+	VMASKMOVPD  (R11), Y2, Y4
 	VFMADD231PD Y4, Y3, Y0
-	VMASKMOVPD  (DX)(BX*1), Y2, Y2
+	VMASKMOVPD  (R11)(R8*1), Y2, Y2
 	VFMADD231PD Y2, Y3, Y1
 
 sum:
-	MOVQ         out+40(FP), AX
-	VEXTRACTF128 $0x01, Y0, X2
-	VADDPD       X2, X0, X0
-	VUNPCKHPD    X0, X0, X2
-	VADDSD       X2, X0, X0
-	VMOVSD       X0, (AX)
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPD       X0, X1, X1
-	VUNPCKHPD    X1, X1, X0
-	VADDSD       X0, X1, X1
-	VMOVSD       X1, 8(AX)
+	VHADDPD      Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VMOVUPS      X0, (SI)
+	ADDQ         $0x00000010, SI
+	ADDQ         DI, DX
+	DECQ         AX
+	JNZ          group
 	VZEROUPPER
 	RET
 
-// func ddotAVX2x2x4(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+// func ddotAVX2x2x4(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·ddotAVX2x2x4(SB), NOSPLIT, $0-48
-	MOVQ  k+0(FP), AX
-	MOVQ  x+8(FP), CX
-	MOVQ  ldx+16(FP), DX
-	SHLQ  $0x03, DX
-	MOVQ  y+24(FP), BX
-	MOVQ  ldy+32(FP), SI
-	SHLQ  $0x03, SI
-	LEAQ  (BX)(SI*2), DI
-	ADDQ  SI, DI
+TEXT ·ddotAVX2x2x4(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x03, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x03, R8
+
+group:
+	MOVQ  CX, R9
+	MOVQ  DX, R10
+	MOVQ  BX, R11
+	LEAQ  (R11)(R8*2), R12
+	ADDQ  R8, R12
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -23311,184 +24743,173 @@ TEXT ·ddotAVX2x2x4(SB), NOSPLIT, $0-48
 	VPXOR Y5, Y5, Y5
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
-	SUBQ  $+4, AX
+	SUBQ  $+4, R9
 	JLT   tail
 
 loop:
-	VMOVUPD     (CX), Y8
-	VMOVUPD     (CX)(DX*1), Y9
-	VMOVUPD     (BX), Y10
+	VMOVUPD     (R10), Y8
+	VMOVUPD     (R10)(DI*1), Y9
+	VMOVUPD     (R11), Y10
 	VFMADD231PD Y10, Y8, Y0
 	VFMADD231PD Y10, Y9, Y4
-	VMOVUPD     (BX)(SI*1), Y10
+	VMOVUPD     (R11)(R8*1), Y10
 	VFMADD231PD Y10, Y8, Y1
 	VFMADD231PD Y10, Y9, Y5
-	VMOVUPD     (BX)(SI*2), Y10
+	VMOVUPD     (R11)(R8*2), Y10
 	VFMADD231PD Y10, Y8, Y2
 	VFMADD231PD Y10, Y9, Y6
-	VMOVUPD     (DI), Y10
+	VMOVUPD     (R12), Y10
 	VFMADD231PD Y10, Y8, Y3
 	VFMADD231PD Y10, Y9, Y7
-	ADDQ        $+32, CX
-	ADDQ        $+32, BX
-	ADDQ        $+32, DI
-	SUBQ        $+4, AX
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
+	ADDQ        $+32, R12
+	SUBQ        $+4, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+4, AX
+	ADDQ        $+4, R9
 	JZ          sum
-	LEAQ        gemmMask<>+32(SB), R8
-	SHLQ        $0x03, AX
-	SUBQ        AX, R8
-	VMOVDQU     (R8), Y8
-	VMASKMOVPD  (CX), Y8, Y9
-	VMASKMOVPD  (CX)(DX*1), Y8, Y10
-	VMASKMOVPD  (BX), Y8, Y11
+	LEAQ        gemmMask<>+32(SB), R13
+	SHLQ        $0x03, R9
+	SUBQ        R9, R13
+	VMOVDQU     (R13), Y8
+	VMASKMOVPD  (R10), Y8, Y9
+	VMASKMOVPD  (R10)(DI*1), Y8, Y10
+	VMASKMOVPD  (R11), Y8, Y11
 	VFMADD231PD Y11, Y9, Y0
 	VFMADD231PD Y11, Y10, Y4
-	VMASKMOVPD  (BX)(SI*1), Y8, Y11
+	VMASKMOVPD  (R11)(R8*1), Y8, Y11
 	VFMADD231PD Y11, Y9, Y1
 	VFMADD231PD Y11, Y10, Y5
-	VMASKMOVPD  (BX)(SI*2), Y8, Y11
+	VMASKMOVPD  (R11)(R8*2), Y8, Y11
 	VFMADD231PD Y11, Y9, Y2
 	VFMADD231PD Y11, Y10, Y6
-	VMASKMOVPD  (DI), Y8, Y8
+	VMASKMOVPD  (R12), Y8, Y8
 	VFMADD231PD Y8, Y9, Y3
 	VFMADD231PD Y8, Y10, Y7
 
 sum:
-	MOVQ         out+40(FP), AX
-	VEXTRACTF128 $0x01, Y0, X8
-	VADDPD       X8, X0, X0
-	VUNPCKHPD    X0, X0, X8
-	VADDSD       X8, X0, X0
-	VMOVSD       X0, (AX)
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPD       X0, X1, X1
-	VUNPCKHPD    X1, X1, X0
-	VADDSD       X0, X1, X1
-	VMOVSD       X1, 8(AX)
+	VHADDPD      Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VMOVUPS      X0, (SI)
+	VHADDPD      Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X0
 	VADDPD       X0, X2, X2
-	VUNPCKHPD    X2, X2, X0
-	VADDSD       X0, X2, X2
-	VMOVSD       X2, 16(AX)
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPD       X0, X3, X3
-	VUNPCKHPD    X3, X3, X0
-	VADDSD       X0, X3, X3
-	VMOVSD       X3, 24(AX)
+	VMOVUPS      X2, 16(SI)
+	VHADDPD      Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
 	VADDPD       X0, X4, X4
-	VUNPCKHPD    X4, X4, X0
-	VADDSD       X0, X4, X4
-	VMOVSD       X4, 32(AX)
-	VEXTRACTF128 $0x01, Y5, X0
-	VADDPD       X0, X5, X5
-	VUNPCKHPD    X5, X5, X0
-	VADDSD       X0, X5, X5
-	VMOVSD       X5, 40(AX)
+	VMOVUPS      X4, 32(SI)
+	VHADDPD      Y7, Y6, Y6
 	VEXTRACTF128 $0x01, Y6, X0
 	VADDPD       X0, X6, X6
-	VUNPCKHPD    X6, X6, X0
-	VADDSD       X0, X6, X6
-	VMOVSD       X6, 48(AX)
-	VEXTRACTF128 $0x01, Y7, X0
-	VADDPD       X0, X7, X7
-	VUNPCKHPD    X7, X7, X0
-	VADDSD       X0, X7, X7
-	VMOVSD       X7, 56(AX)
+	VMOVUPS      X6, 48(SI)
+	ADDQ         $0x00000040, SI
+	ADDQ         DI, DX
+	ADDQ         DI, DX
+	DECQ         AX
+	JNZ          group
 	VZEROUPPER
 	RET
 
-// func ddotAVX2x1x4(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+// func ddotAVX2x1x4(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·ddotAVX2x1x4(SB), NOSPLIT, $0-48
-	MOVQ  k+0(FP), AX
-	MOVQ  x+8(FP), CX
-	MOVQ  y+24(FP), DX
-	MOVQ  ldy+32(FP), BX
-	SHLQ  $0x03, BX
-	LEAQ  (DX)(BX*2), SI
-	ADDQ  BX, SI
+TEXT ·ddotAVX2x1x4(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x03, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x03, R8
+
+group:
+	MOVQ  CX, R9
+	MOVQ  DX, R10
+	MOVQ  BX, R11
+	LEAQ  (R11)(R8*2), R12
+	ADDQ  R8, R12
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
 	VPXOR Y3, Y3, Y3
-	SUBQ  $+4, AX
+	SUBQ  $+4, R9
 	JLT   tail
 
 loop:
-	VMOVUPD     (CX), Y4
-	VMOVUPD     (DX), Y5
+	VMOVUPD     (R10), Y4
+	VMOVUPD     (R11), Y5
 	VFMADD231PD Y5, Y4, Y0
-	VMOVUPD     (DX)(BX*1), Y5
+	VMOVUPD     (R11)(R8*1), Y5
 	VFMADD231PD Y5, Y4, Y1
-	VMOVUPD     (DX)(BX*2), Y5
+	VMOVUPD     (R11)(R8*2), Y5
 	VFMADD231PD Y5, Y4, Y2
-	VMOVUPD     (SI), Y5
+	VMOVUPD     (R12), Y5
 	VFMADD231PD Y5, Y4, Y3
-	ADDQ        $+32, CX
-	ADDQ        $+32, DX
-	ADDQ        $+32, SI
-	SUBQ        $+4, AX
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
+	ADDQ        $+32, R12
+	SUBQ        $+4, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+4, AX
+	ADDQ        $+4, R9
 	JZ          sum
-	LEAQ        gemmMask<>+32(SB), DI
-	SHLQ        $0x03, AX
-	SUBQ        AX, DI
-	VMOVDQU     (DI), Y4
-	VMASKMOVPD  (CX), Y4, Y5
-	VMASKMOVPD  (DX), Y4, Y6
+	LEAQ        gemmMask<>+32(SB), R13
+	SHLQ        $0x03, R9
+	SUBQ        R9, R13
+	VMOVDQU     (R13), Y4
+	VMASKMOVPD  (R10), Y4, Y5
+	VMASKMOVPD  (R11), Y4, Y6
 	VFMADD231PD Y6, Y5, Y0
-	VMASKMOVPD  (DX)(BX*1), Y4, Y6
+	VMASKMOVPD  (R11)(R8*1), Y4, Y6
 	VFMADD231PD Y6, Y5, Y1
-	VMASKMOVPD  (DX)(BX*2), Y4, Y6
+	VMASKMOVPD  (R11)(R8*2), Y4, Y6
 	VFMADD231PD Y6, Y5, Y2
-	VMASKMOVPD  (SI), Y4, Y4
+	VMASKMOVPD  (R12), Y4, Y4
 	VFMADD231PD Y4, Y5, Y3
 
 sum:
-	MOVQ         out+40(FP), AX
-	VEXTRACTF128 $0x01, Y0, X4
-	VADDPD       X4, X0, X0
-	VUNPCKHPD    X0, X0, X4
-	VADDSD       X4, X0, X0
-	VMOVSD       X0, (AX)
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPD       X0, X1, X1
-	VUNPCKHPD    X1, X1, X0
-	VADDSD       X0, X1, X1
-	VMOVSD       X1, 8(AX)
+	VHADDPD      Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VMOVUPS      X0, (SI)
+	VHADDPD      Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X0
 	VADDPD       X0, X2, X2
-	VUNPCKHPD    X2, X2, X0
-	VADDSD       X0, X2, X2
-	VMOVSD       X2, 16(AX)
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPD       X0, X3, X3
-	VUNPCKHPD    X3, X3, X0
-	VADDSD       X0, X3, X3
-	VMOVSD       X3, 24(AX)
+	VMOVUPS      X2, 16(SI)
+	ADDQ         $0x00000020, SI
+	ADDQ         DI, DX
+	DECQ         AX
+	JNZ          group
 	VZEROUPPER
 	RET
 
-// func ddotAVX2x1x8(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+// func ddotAVX2x1x8(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·ddotAVX2x1x8(SB), NOSPLIT, $0-48
-	MOVQ  k+0(FP), AX
-	MOVQ  x+8(FP), CX
-	MOVQ  y+24(FP), DX
-	MOVQ  ldy+32(FP), BX
-	SHLQ  $0x03, BX
-	LEAQ  (DX)(BX*2), SI
-	ADDQ  BX, SI
-	LEAQ  (SI)(BX*2), DI
-	ADDQ  BX, DI
+TEXT ·ddotAVX2x1x8(SB), NOSPLIT, $0-56
+	MOVQ count+0(FP), AX
+	MOVQ k+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ y+32(FP), BX
+	MOVQ out+48(FP), SI
+	MOVQ ldx+24(FP), DI
+	SHLQ $0x03, DI
+	MOVQ ldy+40(FP), R8
+	SHLQ $0x03, R8
+
+group:
+	MOVQ  CX, R9
+	MOVQ  DX, R10
+	MOVQ  BX, R11
+	LEAQ  (R11)(R8*2), R12
+	ADDQ  R8, R12
+	LEAQ  (R12)(R8*2), R13
+	ADDQ  R8, R13
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -23497,101 +24918,80 @@ TEXT ·ddotAVX2x1x8(SB), NOSPLIT, $0-48
 	VPXOR Y5, Y5, Y5
 	VPXOR Y6, Y6, Y6
 	VPXOR Y7, Y7, Y7
-	SUBQ  $+4, AX
+	SUBQ  $+4, R9
 	JLT   tail
 
 loop:
-	VMOVUPD     (CX), Y8
-	VMOVUPD     (DX), Y9
+	VMOVUPD     (R10), Y8
+	VMOVUPD     (R11), Y9
 	VFMADD231PD Y9, Y8, Y0
-	VMOVUPD     (DX)(BX*1), Y9
+	VMOVUPD     (R11)(R8*1), Y9
 	VFMADD231PD Y9, Y8, Y1
-	VMOVUPD     (DX)(BX*2), Y9
+	VMOVUPD     (R11)(R8*2), Y9
 	VFMADD231PD Y9, Y8, Y2
-	VMOVUPD     (SI), Y9
+	VMOVUPD     (R12), Y9
 	VFMADD231PD Y9, Y8, Y3
-	VMOVUPD     (SI)(BX*1), Y9
+	VMOVUPD     (R12)(R8*1), Y9
 	VFMADD231PD Y9, Y8, Y4
-	VMOVUPD     (SI)(BX*2), Y9
+	VMOVUPD     (R12)(R8*2), Y9
 	VFMADD231PD Y9, Y8, Y5
-	VMOVUPD     (DI), Y9
+	VMOVUPD     (R13), Y9
 	VFMADD231PD Y9, Y8, Y6
-	VMOVUPD     (DI)(BX*1), Y9
+	VMOVUPD     (R13)(R8*1), Y9
 	VFMADD231PD Y9, Y8, Y7
-	ADDQ        $+32, CX
-	ADDQ        $+32, DX
-	ADDQ        $+32, SI
-	ADDQ        $+32, DI
-	SUBQ        $+4, AX
+	ADDQ        $+32, R10
+	ADDQ        $+32, R11
+	ADDQ        $+32, R12
+	ADDQ        $+32, R13
+	SUBQ        $+4, R9
 	JGE         loop
 
 tail:
-	ADDQ        $+4, AX
+	ADDQ        $+4, R9
 	JZ          sum
-	LEAQ        gemmMask<>+32(SB), R8
-	SHLQ        $0x03, AX
-	SUBQ        AX, R8
-	VMOVDQU     (R8), Y8
-	VMASKMOVPD  (CX), Y8, Y9
-	VMASKMOVPD  (DX), Y8, Y10
+	LEAQ        gemmMask<>+32(SB), R14
+	SHLQ        $0x03, R9
+	SUBQ        R9, R14
+	VMOVDQU     (R14), Y8
+	VMASKMOVPD  (R10), Y8, Y9
+	VMASKMOVPD  (R11), Y8, Y10
 	VFMADD231PD Y10, Y9, Y0
-	VMASKMOVPD  (DX)(BX*1), Y8, Y10
+	VMASKMOVPD  (R11)(R8*1), Y8, Y10
 	VFMADD231PD Y10, Y9, Y1
-	VMASKMOVPD  (DX)(BX*2), Y8, Y10
+	VMASKMOVPD  (R11)(R8*2), Y8, Y10
 	VFMADD231PD Y10, Y9, Y2
-	VMASKMOVPD  (SI), Y8, Y10
+	VMASKMOVPD  (R12), Y8, Y10
 	VFMADD231PD Y10, Y9, Y3
-	VMASKMOVPD  (SI)(BX*1), Y8, Y10
+	VMASKMOVPD  (R12)(R8*1), Y8, Y10
 	VFMADD231PD Y10, Y9, Y4
-	VMASKMOVPD  (SI)(BX*2), Y8, Y10
+	VMASKMOVPD  (R12)(R8*2), Y8, Y10
 	VFMADD231PD Y10, Y9, Y5
-	VMASKMOVPD  (DI), Y8, Y10
+	VMASKMOVPD  (R13), Y8, Y10
 	VFMADD231PD Y10, Y9, Y6
-	VMASKMOVPD  (DI)(BX*1), Y8, Y8
+	VMASKMOVPD  (R13)(R8*1), Y8, Y8
 	VFMADD231PD Y8, Y9, Y7
 
 sum:
-	MOVQ         out+40(FP), AX
-	VEXTRACTF128 $0x01, Y0, X8
-	VADDPD       X8, X0, X0
-	VUNPCKHPD    X0, X0, X8
-	VADDSD       X8, X0, X0
-	VMOVSD       X0, (AX)
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPD       X0, X1, X1
-	VUNPCKHPD    X1, X1, X0
-	VADDSD       X0, X1, X1
-	VMOVSD       X1, 8(AX)
+	VHADDPD      Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VMOVUPS      X0, (SI)
+	VHADDPD      Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X0
 	VADDPD       X0, X2, X2
-	VUNPCKHPD    X2, X2, X0
-	VADDSD       X0, X2, X2
-	VMOVSD       X2, 16(AX)
-	VEXTRACTF128 $0x01, Y3, X0
-	VADDPD       X0, X3, X3
-	VUNPCKHPD    X3, X3, X0
-	VADDSD       X0, X3, X3
-	VMOVSD       X3, 24(AX)
+	VMOVUPS      X2, 16(SI)
+	VHADDPD      Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
 	VADDPD       X0, X4, X4
-	VUNPCKHPD    X4, X4, X0
-	VADDSD       X0, X4, X4
-	VMOVSD       X4, 32(AX)
-	VEXTRACTF128 $0x01, Y5, X0
-	VADDPD       X0, X5, X5
-	VUNPCKHPD    X5, X5, X0
-	VADDSD       X0, X5, X5
-	VMOVSD       X5, 40(AX)
+	VMOVUPS      X4, 32(SI)
+	VHADDPD      Y7, Y6, Y6
 	VEXTRACTF128 $0x01, Y6, X0
 	VADDPD       X0, X6, X6
-	VUNPCKHPD    X6, X6, X0
-	VADDSD       X0, X6, X6
-	VMOVSD       X6, 48(AX)
-	VEXTRACTF128 $0x01, Y7, X0
-	VADDPD       X0, X7, X7
-	VUNPCKHPD    X7, X7, X0
-	VADDSD       X0, X7, X7
-	VMOVSD       X7, 56(AX)
+	VMOVUPS      X6, 48(SI)
+	ADDQ         $0x00000040, SI
+	ADDQ         DI, DX
+	DECQ         AX
+	JNZ          group
 	VZEROUPPER
 	RET
 

@@ -37,7 +37,7 @@ func (e *gemmExec[T]) tailScratch() int {
 func (e *gemmExec[T]) tail() int {
 	k := &e.k
 	tail := k.N % e.g.nr
-	if k.N < e.g.nr || tail > 4 || k.TransA || k.K < dotLength || k.M < 2*e.g.mr {
+	if k.N < e.g.nr || tail == 0 || tail > 4 || k.TransA || !dotColumnsPay(k.M, tail, k.K) {
 		return 0
 	}
 	return tail

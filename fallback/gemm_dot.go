@@ -1,9 +1,17 @@
 package fallback
 
+import "unsafe"
+
 const (
 	dotRows   = 8  // rows of A or columns of B up to which a product is computed by dot products
 	dotLength = 32 // shorter ones do not pay
 )
+
+// dotColumnsPay says whether few columns are better computed by dot products, which end with a sum over lanes for each, than by tiles,
+// which leave lanes idle.
+func dotColumnsPay(m, n, k int) bool {
+	return n <= dotRows && m >= 2*n && k >= [dotRows + 1]int{1: 16, 2: 24, 3: 48, 4: 48, 5: 96, 6: 96, 7: 96, 8: 128}[n]
+}
 
 // dotScratch is the scratch that the few rows or columns need, copied.
 func dotScratch(k int) int { return roundUp(dotRows*k+packSlack, 16) }
@@ -77,30 +85,38 @@ func (e *gemmExec[T]) dotBlock(w *gemmWorker[T], x, y dotStream[T], flipped bool
 	p := &w.product
 	level := dotTileOf(y.count)
 	q, t := 1<<level, &e.g.dot[level]
+	direct := w.plain && (flipped && q == 1 || !flipped && y.count == q && p.ldc == q) // results lie in C as the tiles write them
 	for i := 0; i < x.count; {
-		rows, f := t.rows, t.many
-		if x.count-i < rows {
-			rows, f = 1, t.one
+		rows, count, f := t.rows, min(x.count-i, len(w.dots)/q)/t.rows, t.many
+		if count == 0 {
+			rows, count, f = 1, x.count-i, t.one
 		}
-		f(e.k.K, at(x.data, i*x.ld), x.ld, y.data, y.ld, &w.dots[0])
-		for r := range rows {
-			row, col, sums := x.first+i+r, y.first, w.dots[r*q:r*q+y.count]
+		if direct {
+			c := at(p.c, y.first*p.ldc+x.first+i)
+			if !flipped {
+				c = at(p.c, (x.first+i)*p.ldc+y.first)
+			}
+			count = (x.count - i) / rows
+			f(count, e.k.K, at(x.data, i*x.ld), x.ld, y.data, y.ld, c)
+			i += rows * count
+			continue
+		}
+		f(count, e.k.K, at(x.data, i*x.ld), x.ld, y.data, y.ld, &w.dots[0])
+		for r := range rows * count {
+			row, sums := x.first+i+r, w.dots[r*q:r*q+y.count]
 			switch {
 			case flipped:
 				for j, sum := range sums {
 					e.store(w, y.first+j, row, sum)
 				}
 			case w.plain:
-				c := at(p.c, row*p.ldc+col)
-				for j, sum := range sums {
-					*at(c, j) = sum
-				}
+				copy(unsafe.Slice(at(p.c, row*p.ldc+y.first), y.count), sums)
 			default:
 				for j, sum := range sums {
-					e.store(w, row, col+j, sum)
+					e.store(w, row, y.first+j, sum)
 				}
 			}
 		}
-		i += rows
+		i += rows * count
 	}
 }

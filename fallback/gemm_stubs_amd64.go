@@ -139,6 +139,24 @@ func sgemmAVX512x13x16Strided(k int, a *float32, rs int, cs int, b *float32, ldb
 //go:noescape
 func sgemmAVX512x14x16Strided(k int, a *float32, rs int, cs int, b *float32, ldb int, c *float32, ldc int, n int, flags int, bias *float32, clamp *float32)
 
+// sgemmAVX512x15x16Strided multiplies in place: for i < 15, j < n with 0 < n ≤ 16, over p < k of a[i*rs+p*cs] * b[p*ldb+j]
+//
+//	c[i*ldc+j] = clamp(sum + c[i*ldc+j] + bias[j])
+//
+// with the terms that flags asks for.
+//
+//go:noescape
+func sgemmAVX512x15x16Strided(k int, a *float32, rs int, cs int, b *float32, ldb int, c *float32, ldc int, n int, flags int, bias *float32, clamp *float32)
+
+// sgemmAVX512x16x16Strided multiplies in place: for i < 16, j < n with 0 < n ≤ 16, over p < k of a[i*rs+p*cs] * b[p*ldb+j]
+//
+//	c[i*ldc+j] = clamp(sum + c[i*ldc+j] + bias[j])
+//
+// with the terms that flags asks for.
+//
+//go:noescape
+func sgemmAVX512x16x16Strided(k int, a *float32, rs int, cs int, b *float32, ldb int, c *float32, ldc int, n int, flags int, bias *float32, clamp *float32)
+
 // sgemmAVX512x1x32Strided multiplies in place: for i < 1, j < n with 16 < n ≤ 32, over p < k of a[i*rs+p*cs] * b[p*ldb+j]
 //
 //	c[i*ldc+j] = clamp(sum + c[i*ldc+j] + bias[j])
@@ -337,61 +355,61 @@ func sgemmAVX512x1x192Strided(k int, a *float32, rs int, cs int, b *float32, ldb
 //go:noescape
 func sgemmAVX512x2x192Strided(k int, a *float32, rs int, cs int, b *float32, ldb int, c *float32, ldc int, n int, flags int, bias *float32, clamp *float32)
 
-// sdotAVX512x8x1 multiplies rows by rows: for i < 8, j < 1, over p < k
+// sdotAVX512x8x1 multiplies rows by rows: for i < 8·count, j < 1, over p < k
 //
 //	out[i*1+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func sdotAVX512x8x1(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+func sdotAVX512x8x1(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 
-// sdotAVX512x1x1 multiplies rows by rows: for i < 1, j < 1, over p < k
+// sdotAVX512x1x1 multiplies rows by rows: for i < 1·count, j < 1, over p < k
 //
 //	out[i*1+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func sdotAVX512x1x1(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+func sdotAVX512x1x1(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 
-// sdotAVX512x4x2 multiplies rows by rows: for i < 4, j < 2, over p < k
+// sdotAVX512x4x2 multiplies rows by rows: for i < 4·count, j < 2, over p < k
 //
 //	out[i*2+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func sdotAVX512x4x2(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+func sdotAVX512x4x2(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 
-// sdotAVX512x1x2 multiplies rows by rows: for i < 1, j < 2, over p < k
+// sdotAVX512x1x2 multiplies rows by rows: for i < 1·count, j < 2, over p < k
 //
 //	out[i*2+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func sdotAVX512x1x2(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+func sdotAVX512x1x2(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 
-// sdotAVX512x2x4 multiplies rows by rows: for i < 2, j < 4, over p < k
+// sdotAVX512x2x4 multiplies rows by rows: for i < 2·count, j < 4, over p < k
 //
 //	out[i*4+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func sdotAVX512x2x4(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+func sdotAVX512x2x4(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 
-// sdotAVX512x1x4 multiplies rows by rows: for i < 1, j < 4, over p < k
+// sdotAVX512x1x4 multiplies rows by rows: for i < 1·count, j < 4, over p < k
 //
 //	out[i*4+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func sdotAVX512x1x4(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+func sdotAVX512x1x4(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 
-// sdotAVX512x2x8 multiplies rows by rows: for i < 2, j < 8, over p < k
+// sdotAVX512x2x8 multiplies rows by rows: for i < 2·count, j < 8, over p < k
 //
 //	out[i*8+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func sdotAVX512x2x8(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+func sdotAVX512x2x8(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 
-// sdotAVX512x1x8 multiplies rows by rows: for i < 1, j < 8, over p < k
+// sdotAVX512x1x8 multiplies rows by rows: for i < 1·count, j < 8, over p < k
 //
 //	out[i*8+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func sdotAVX512x1x8(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+func sdotAVX512x1x8(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 
 // sgemmAVX2x6x16 multiplies packed panels, a of [k][6] and b of [k][16]: for i < 6, j < n with 8 < n ≤ 16
 //
@@ -455,6 +473,24 @@ func sgemmAVX2x5x8Strided(k int, a *float32, rs int, cs int, b *float32, ldb int
 //
 //go:noescape
 func sgemmAVX2x6x8Strided(k int, a *float32, rs int, cs int, b *float32, ldb int, c *float32, ldc int, n int, flags int, bias *float32, clamp *float32)
+
+// sgemmAVX2x7x8Strided multiplies in place: for i < 7, j < n with 0 < n ≤ 8, over p < k of a[i*rs+p*cs] * b[p*ldb+j]
+//
+//	c[i*ldc+j] = clamp(sum + c[i*ldc+j] + bias[j])
+//
+// with the terms that flags asks for.
+//
+//go:noescape
+func sgemmAVX2x7x8Strided(k int, a *float32, rs int, cs int, b *float32, ldb int, c *float32, ldc int, n int, flags int, bias *float32, clamp *float32)
+
+// sgemmAVX2x8x8Strided multiplies in place: for i < 8, j < n with 0 < n ≤ 8, over p < k of a[i*rs+p*cs] * b[p*ldb+j]
+//
+//	c[i*ldc+j] = clamp(sum + c[i*ldc+j] + bias[j])
+//
+// with the terms that flags asks for.
+//
+//go:noescape
+func sgemmAVX2x8x8Strided(k int, a *float32, rs int, cs int, b *float32, ldb int, c *float32, ldc int, n int, flags int, bias *float32, clamp *float32)
 
 // sgemmAVX2x1x16Strided multiplies in place: for i < 1, j < n with 8 < n ≤ 16, over p < k of a[i*rs+p*cs] * b[p*ldb+j]
 //
@@ -546,54 +582,54 @@ func sgemmAVX2x3x24Strided(k int, a *float32, rs int, cs int, b *float32, ldb in
 //go:noescape
 func sgemmAVX2x1x64Strided(k int, a *float32, rs int, cs int, b *float32, ldb int, c *float32, ldc int, n int, flags int, bias *float32, clamp *float32)
 
-// sdotAVX2x8x1 multiplies rows by rows: for i < 8, j < 1, over p < k
+// sdotAVX2x8x1 multiplies rows by rows: for i < 8·count, j < 1, over p < k
 //
 //	out[i*1+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func sdotAVX2x8x1(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+func sdotAVX2x8x1(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 
-// sdotAVX2x1x1 multiplies rows by rows: for i < 1, j < 1, over p < k
+// sdotAVX2x1x1 multiplies rows by rows: for i < 1·count, j < 1, over p < k
 //
 //	out[i*1+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func sdotAVX2x1x1(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+func sdotAVX2x1x1(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 
-// sdotAVX2x4x2 multiplies rows by rows: for i < 4, j < 2, over p < k
+// sdotAVX2x4x2 multiplies rows by rows: for i < 4·count, j < 2, over p < k
 //
 //	out[i*2+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func sdotAVX2x4x2(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+func sdotAVX2x4x2(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 
-// sdotAVX2x1x2 multiplies rows by rows: for i < 1, j < 2, over p < k
+// sdotAVX2x1x2 multiplies rows by rows: for i < 1·count, j < 2, over p < k
 //
 //	out[i*2+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func sdotAVX2x1x2(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+func sdotAVX2x1x2(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 
-// sdotAVX2x2x4 multiplies rows by rows: for i < 2, j < 4, over p < k
+// sdotAVX2x2x4 multiplies rows by rows: for i < 2·count, j < 4, over p < k
 //
 //	out[i*4+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func sdotAVX2x2x4(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+func sdotAVX2x2x4(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 
-// sdotAVX2x1x4 multiplies rows by rows: for i < 1, j < 4, over p < k
+// sdotAVX2x1x4 multiplies rows by rows: for i < 1·count, j < 4, over p < k
 //
 //	out[i*4+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func sdotAVX2x1x4(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+func sdotAVX2x1x4(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 
-// sdotAVX2x1x8 multiplies rows by rows: for i < 1, j < 8, over p < k
+// sdotAVX2x1x8 multiplies rows by rows: for i < 1·count, j < 8, over p < k
 //
 //	out[i*8+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func sdotAVX2x1x8(k int, x *float32, ldx int, y *float32, ldy int, out *float32)
+func sdotAVX2x1x8(count int, k int, x *float32, ldx int, y *float32, ldy int, out *float32)
 
 // spackTransposedAVX2 transposes up to 8 rows into a panel: for p < k, i < w with 1 ≤ w ≤ 8,
 //
@@ -747,6 +783,24 @@ func dgemmAVX512x13x8Strided(k int, a *float64, rs int, cs int, b *float64, ldb 
 //
 //go:noescape
 func dgemmAVX512x14x8Strided(k int, a *float64, rs int, cs int, b *float64, ldb int, c *float64, ldc int, n int, flags int, bias *float64, clamp *float64)
+
+// dgemmAVX512x15x8Strided multiplies in place: for i < 15, j < n with 0 < n ≤ 8, over p < k of a[i*rs+p*cs] * b[p*ldb+j]
+//
+//	c[i*ldc+j] = clamp(sum + c[i*ldc+j] + bias[j])
+//
+// with the terms that flags asks for.
+//
+//go:noescape
+func dgemmAVX512x15x8Strided(k int, a *float64, rs int, cs int, b *float64, ldb int, c *float64, ldc int, n int, flags int, bias *float64, clamp *float64)
+
+// dgemmAVX512x16x8Strided multiplies in place: for i < 16, j < n with 0 < n ≤ 8, over p < k of a[i*rs+p*cs] * b[p*ldb+j]
+//
+//	c[i*ldc+j] = clamp(sum + c[i*ldc+j] + bias[j])
+//
+// with the terms that flags asks for.
+//
+//go:noescape
+func dgemmAVX512x16x8Strided(k int, a *float64, rs int, cs int, b *float64, ldb int, c *float64, ldc int, n int, flags int, bias *float64, clamp *float64)
 
 // dgemmAVX512x1x16Strided multiplies in place: for i < 1, j < n with 8 < n ≤ 16, over p < k of a[i*rs+p*cs] * b[p*ldb+j]
 //
@@ -946,61 +1000,61 @@ func dgemmAVX512x1x96Strided(k int, a *float64, rs int, cs int, b *float64, ldb 
 //go:noescape
 func dgemmAVX512x2x96Strided(k int, a *float64, rs int, cs int, b *float64, ldb int, c *float64, ldc int, n int, flags int, bias *float64, clamp *float64)
 
-// ddotAVX512x8x1 multiplies rows by rows: for i < 8, j < 1, over p < k
+// ddotAVX512x8x1 multiplies rows by rows: for i < 8·count, j < 1, over p < k
 //
 //	out[i*1+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func ddotAVX512x8x1(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+func ddotAVX512x8x1(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 
-// ddotAVX512x1x1 multiplies rows by rows: for i < 1, j < 1, over p < k
+// ddotAVX512x1x1 multiplies rows by rows: for i < 1·count, j < 1, over p < k
 //
 //	out[i*1+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func ddotAVX512x1x1(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+func ddotAVX512x1x1(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 
-// ddotAVX512x4x2 multiplies rows by rows: for i < 4, j < 2, over p < k
+// ddotAVX512x4x2 multiplies rows by rows: for i < 4·count, j < 2, over p < k
 //
 //	out[i*2+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func ddotAVX512x4x2(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+func ddotAVX512x4x2(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 
-// ddotAVX512x1x2 multiplies rows by rows: for i < 1, j < 2, over p < k
+// ddotAVX512x1x2 multiplies rows by rows: for i < 1·count, j < 2, over p < k
 //
 //	out[i*2+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func ddotAVX512x1x2(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+func ddotAVX512x1x2(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 
-// ddotAVX512x2x4 multiplies rows by rows: for i < 2, j < 4, over p < k
+// ddotAVX512x2x4 multiplies rows by rows: for i < 2·count, j < 4, over p < k
 //
 //	out[i*4+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func ddotAVX512x2x4(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+func ddotAVX512x2x4(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 
-// ddotAVX512x1x4 multiplies rows by rows: for i < 1, j < 4, over p < k
+// ddotAVX512x1x4 multiplies rows by rows: for i < 1·count, j < 4, over p < k
 //
 //	out[i*4+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func ddotAVX512x1x4(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+func ddotAVX512x1x4(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 
-// ddotAVX512x2x8 multiplies rows by rows: for i < 2, j < 8, over p < k
+// ddotAVX512x2x8 multiplies rows by rows: for i < 2·count, j < 8, over p < k
 //
 //	out[i*8+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func ddotAVX512x2x8(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+func ddotAVX512x2x8(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 
-// ddotAVX512x1x8 multiplies rows by rows: for i < 1, j < 8, over p < k
+// ddotAVX512x1x8 multiplies rows by rows: for i < 1·count, j < 8, over p < k
 //
 //	out[i*8+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func ddotAVX512x1x8(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+func ddotAVX512x1x8(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 
 // dgemmAVX2x6x8 multiplies packed panels, a of [k][6] and b of [k][8]: for i < 6, j < n with 4 < n ≤ 8
 //
@@ -1064,6 +1118,24 @@ func dgemmAVX2x5x4Strided(k int, a *float64, rs int, cs int, b *float64, ldb int
 //
 //go:noescape
 func dgemmAVX2x6x4Strided(k int, a *float64, rs int, cs int, b *float64, ldb int, c *float64, ldc int, n int, flags int, bias *float64, clamp *float64)
+
+// dgemmAVX2x7x4Strided multiplies in place: for i < 7, j < n with 0 < n ≤ 4, over p < k of a[i*rs+p*cs] * b[p*ldb+j]
+//
+//	c[i*ldc+j] = clamp(sum + c[i*ldc+j] + bias[j])
+//
+// with the terms that flags asks for.
+//
+//go:noescape
+func dgemmAVX2x7x4Strided(k int, a *float64, rs int, cs int, b *float64, ldb int, c *float64, ldc int, n int, flags int, bias *float64, clamp *float64)
+
+// dgemmAVX2x8x4Strided multiplies in place: for i < 8, j < n with 0 < n ≤ 4, over p < k of a[i*rs+p*cs] * b[p*ldb+j]
+//
+//	c[i*ldc+j] = clamp(sum + c[i*ldc+j] + bias[j])
+//
+// with the terms that flags asks for.
+//
+//go:noescape
+func dgemmAVX2x8x4Strided(k int, a *float64, rs int, cs int, b *float64, ldb int, c *float64, ldc int, n int, flags int, bias *float64, clamp *float64)
 
 // dgemmAVX2x1x8Strided multiplies in place: for i < 1, j < n with 4 < n ≤ 8, over p < k of a[i*rs+p*cs] * b[p*ldb+j]
 //
@@ -1155,54 +1227,54 @@ func dgemmAVX2x3x12Strided(k int, a *float64, rs int, cs int, b *float64, ldb in
 //go:noescape
 func dgemmAVX2x1x32Strided(k int, a *float64, rs int, cs int, b *float64, ldb int, c *float64, ldc int, n int, flags int, bias *float64, clamp *float64)
 
-// ddotAVX2x8x1 multiplies rows by rows: for i < 8, j < 1, over p < k
+// ddotAVX2x8x1 multiplies rows by rows: for i < 8·count, j < 1, over p < k
 //
 //	out[i*1+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func ddotAVX2x8x1(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+func ddotAVX2x8x1(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 
-// ddotAVX2x1x1 multiplies rows by rows: for i < 1, j < 1, over p < k
+// ddotAVX2x1x1 multiplies rows by rows: for i < 1·count, j < 1, over p < k
 //
 //	out[i*1+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func ddotAVX2x1x1(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+func ddotAVX2x1x1(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 
-// ddotAVX2x4x2 multiplies rows by rows: for i < 4, j < 2, over p < k
+// ddotAVX2x4x2 multiplies rows by rows: for i < 4·count, j < 2, over p < k
 //
 //	out[i*2+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func ddotAVX2x4x2(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+func ddotAVX2x4x2(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 
-// ddotAVX2x1x2 multiplies rows by rows: for i < 1, j < 2, over p < k
+// ddotAVX2x1x2 multiplies rows by rows: for i < 1·count, j < 2, over p < k
 //
 //	out[i*2+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func ddotAVX2x1x2(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+func ddotAVX2x1x2(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 
-// ddotAVX2x2x4 multiplies rows by rows: for i < 2, j < 4, over p < k
+// ddotAVX2x2x4 multiplies rows by rows: for i < 2·count, j < 4, over p < k
 //
 //	out[i*4+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func ddotAVX2x2x4(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+func ddotAVX2x2x4(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 
-// ddotAVX2x1x4 multiplies rows by rows: for i < 1, j < 4, over p < k
+// ddotAVX2x1x4 multiplies rows by rows: for i < 1·count, j < 4, over p < k
 //
 //	out[i*4+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func ddotAVX2x1x4(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+func ddotAVX2x1x4(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 
-// ddotAVX2x1x8 multiplies rows by rows: for i < 1, j < 8, over p < k
+// ddotAVX2x1x8 multiplies rows by rows: for i < 1·count, j < 8, over p < k
 //
 //	out[i*8+j] = Σ x[i*ldx+p] * y[j*ldy+p]
 //
 //go:noescape
-func ddotAVX2x1x8(k int, x *float64, ldx int, y *float64, ldy int, out *float64)
+func ddotAVX2x1x8(count int, k int, x *float64, ldx int, y *float64, ldy int, out *float64)
 
 // dpackTransposedAVX2 transposes up to 4 rows into a panel: for p < k, i < w with 1 ≤ w ≤ 4,
 //

@@ -58,10 +58,11 @@ type wideTile[T float] struct {
 	tile stridedTile[T]
 }
 
-// dotTile multiplies rows by rows: out[i*q+j] = Σ_p x[i*ldx+p]·y[j*ldy+p], for q = 1, 2, 4 or 8 rows of y and many or one row of x.
+// dotTile multiplies rows by rows: out[i*q+j] = Σ_p x[i*ldx+p]·y[j*ldy+p], for q = 1, 2, 4 or 8 rows of y and count groups of rows
+// rows of x (many), or count rows (one).
 type dotTile[T float] struct {
 	rows      int
-	many, one func(k int, x *T, ldx int, y *T, ldy int, out *T)
+	many, one func(count, k int, x *T, ldx int, y *T, ldy int, out *T)
 }
 
 // packSlack is the number of elements that a packing may write past the end of the last panel.
@@ -155,8 +156,9 @@ func (g *gemmKernels[T]) multiplyStrided(m, n, k int, a *T, rs, cs int, b *T, ld
 			t.tile(k, a, rs, cs, at(b, j), ldb, at(c, j), ldc, w, flags, biasJ, clamp)
 		} else {
 			tiles := g.strided[(w-1)/g.lanes]
-			for i := 0; i < m; i += g.mr {
-				h := min(g.mr, m-i)
+			h := ceilDiv(m, ceilDiv(m, len(tiles))) // equal heights: short tiles leave the multipliers waiting
+			for i := 0; i < m; i += h {
+				h = min(h, m-i)
 				tiles[h-1](k, at(a, i*rs), rs, cs, at(b, j), ldb, at(c, i*ldc+j), ldc, w, flags, biasJ, clamp)
 			}
 		}

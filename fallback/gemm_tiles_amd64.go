@@ -14,7 +14,7 @@ var sgemmAVX2 = gemmKernels[float32]{
 	strided: [2][]stridedTile[float32]{
 		{
 			sgemmAVX2x1x8Strided, sgemmAVX2x2x8Strided, sgemmAVX2x3x8Strided, sgemmAVX2x4x8Strided,
-			sgemmAVX2x5x8Strided, sgemmAVX2x6x8Strided,
+			sgemmAVX2x5x8Strided, sgemmAVX2x6x8Strided, sgemmAVX2x7x8Strided, sgemmAVX2x8x8Strided,
 		},
 		{
 			sgemmAVX2x1x16Strided, sgemmAVX2x2x16Strided, sgemmAVX2x3x16Strided, sgemmAVX2x4x16Strided,
@@ -40,7 +40,7 @@ var sgemmAVX512 = gemmKernels[float32]{
 			sgemmAVX512x1x16Strided, sgemmAVX512x2x16Strided, sgemmAVX512x3x16Strided, sgemmAVX512x4x16Strided,
 			sgemmAVX512x5x16Strided, sgemmAVX512x6x16Strided, sgemmAVX512x7x16Strided, sgemmAVX512x8x16Strided,
 			sgemmAVX512x9x16Strided, sgemmAVX512x10x16Strided, sgemmAVX512x11x16Strided, sgemmAVX512x12x16Strided,
-			sgemmAVX512x13x16Strided, sgemmAVX512x14x16Strided,
+			sgemmAVX512x13x16Strided, sgemmAVX512x14x16Strided, sgemmAVX512x15x16Strided, sgemmAVX512x16x16Strided,
 		},
 		{
 			sgemmAVX512x1x32Strided, sgemmAVX512x2x32Strided, sgemmAVX512x3x32Strided, sgemmAVX512x4x32Strided,
@@ -69,7 +69,7 @@ var dgemmAVX2 = gemmKernels[float64]{
 	strided: [2][]stridedTile[float64]{
 		{
 			dgemmAVX2x1x4Strided, dgemmAVX2x2x4Strided, dgemmAVX2x3x4Strided, dgemmAVX2x4x4Strided,
-			dgemmAVX2x5x4Strided, dgemmAVX2x6x4Strided,
+			dgemmAVX2x5x4Strided, dgemmAVX2x6x4Strided, dgemmAVX2x7x4Strided, dgemmAVX2x8x4Strided,
 		},
 		{
 			dgemmAVX2x1x8Strided, dgemmAVX2x2x8Strided, dgemmAVX2x3x8Strided, dgemmAVX2x4x8Strided,
@@ -95,7 +95,7 @@ var dgemmAVX512 = gemmKernels[float64]{
 			dgemmAVX512x1x8Strided, dgemmAVX512x2x8Strided, dgemmAVX512x3x8Strided, dgemmAVX512x4x8Strided,
 			dgemmAVX512x5x8Strided, dgemmAVX512x6x8Strided, dgemmAVX512x7x8Strided, dgemmAVX512x8x8Strided,
 			dgemmAVX512x9x8Strided, dgemmAVX512x10x8Strided, dgemmAVX512x11x8Strided, dgemmAVX512x12x8Strided,
-			dgemmAVX512x13x8Strided, dgemmAVX512x14x8Strided,
+			dgemmAVX512x13x8Strided, dgemmAVX512x14x8Strided, dgemmAVX512x15x8Strided, dgemmAVX512x16x8Strided,
 		},
 		{
 			dgemmAVX512x1x16Strided, dgemmAVX512x2x16Strided, dgemmAVX512x3x16Strided, dgemmAVX512x4x16Strided,

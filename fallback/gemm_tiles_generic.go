@@ -69,9 +69,9 @@ func goDot4[T float](k int, a *T, rs, cs int, b *T, ldb int) [4]T {
 }
 
 // goDot multiplies rows of x by q rows of y.
-func goDot[T float](rows, q int) func(k int, x *T, ldx int, y *T, ldy int, out *T) {
-	return func(k int, x *T, ldx int, y *T, ldy int, out *T) {
-		for i := range rows {
+func goDot[T float](rows, q int) func(count, k int, x *T, ldx int, y *T, ldy int, out *T) {
+	return func(count, k int, x *T, ldx int, y *T, ldy int, out *T) {
+		for i := range count * rows {
 			for j := range q {
 				var sum [4]T
 				a, b := unsafe.Slice(at(x, i*ldx), k), unsafe.Slice(at(y, j*ldy), k)

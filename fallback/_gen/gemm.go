@@ -25,7 +25,7 @@ func gemm() {
 			}
 			s.tile(mr, 2, true)
 			for v := 1; v <= 2; v++ {
-				for m := 1; m <= mr; m++ {
+				for m := 1; m <= max(mr, tallRows*(2-v)*s.bytes/64); m++ {
 					s.tile(m, v, false)
 				}
 			}
@@ -41,6 +41,9 @@ func gemm() {
 		s.packRows()
 	}
 }
+
+// tallRows is the height of the tallest tile of one vector, so that a block of 16×16 is one tile of AVX-512.
+const tallRows = 16
 
 // gemmMask holds a vector of ones before a vector of zeros; a load that starts rem elements before the zeros is the mask of the first rem lanes.
 func gemmMask() {
@@ -322,7 +325,7 @@ func (l tileLoop) strided() {
 	b := Load(Param("b"), GP64())
 	SHLQ(shift, cs)
 	SHLQ(shift, ldb)
-	a := l.s.rowPointers("a", "rs", l.m)
+	a := newRowPointers(Load(Param("a"), GP64()), l.s.rowStep("rs"), l.m)
 	TESTQ(l.k, l.k)
 	JLE(LabelRef("done"))
 	Label("loop")

@@ -22,13 +22,20 @@ func (s floats) dotTiles() [][2]int {
 func (s floats) dot(rows, q int) {
 	name := fmt.Sprintf("%sdot%sx%dx%d", s.letter(), s.level(), rows, q)
 	t := s.goType()
-	TEXT(name, attr.NOSPLIT, fmt.Sprintf("func(k int, x *%s, ldx int, y *%s, ldy int, out *%s)", t, t, t))
-	Doc(fmt.Sprintf("%s multiplies rows by rows: for i < %d, j < %d, over p < k", name, rows, q), "",
+	TEXT(name, attr.NOSPLIT, fmt.Sprintf("func(count, k int, x *%s, ldx int, y *%s, ldy int, out *%s)", t, t, t))
+	Doc(fmt.Sprintf("%s multiplies rows by rows: for i < %d·count, j < %d, over p < k", name, rows, q), "",
 		fmt.Sprintf("\tout[i*%d+j] = Σ x[i*ldx+p] * y[j*ldy+p]", q))
 	Pragma("noescape")
-	k := Load(Param("k"), GP64()).(reg.GPVirtual)
-	x := s.rowPointers("x", "ldx", rows)
-	y := s.rowPointers("y", "ldy", q)
+	count := Load(Param("count"), GP64())
+	length := Load(Param("k"), GP64())
+	xs := Load(Param("x"), GP64())
+	ys := Load(Param("y"), GP64())
+	out := Load(Param("out"), GP64())
+	ldx, ldy := s.rowStep("ldx"), s.rowStep("ldy")
+	Label("group")
+	k := GP64()
+	MOVQ(length, k)
+	x, y := newRowPointers(xs, ldx, rows), newRowPointers(ys, ldy, q)
 	acc := make([]reg.VecVirtual, rows*q)
 	for i := range acc {
 		acc[i] = s.vec()
@@ -68,10 +75,16 @@ func (s floats) dot(rows, q int) {
 	edge := s.newMask(k)
 	step(edge.load)
 	Label("sum")
-	out := Load(Param("out"), GP64())
-	for r, a := range acc {
-		s.sumTo(a, Mem{Base: out, Disp: r * s.size()})
+	four := 16 / s.size() // sums that one XMM holds
+	for r := 0; r < len(acc); r += four {
+		s.sumsTo(acc[r:min(r+four, len(acc))], out, r*s.size())
 	}
+	ADDQ(U32(rows*q*s.size()), out)
+	for range rows {
+		ADDQ(ldx, xs)
+	}
+	DECQ(count)
+	JNZ(LabelRef("group"))
 	VZEROUPPER()
 	RET()
 }
@@ -82,12 +95,18 @@ type rowPointers struct {
 	ld   reg.Register
 }
 
-func (s floats) rowPointers(p, ld string, rows int) rowPointers {
-	r := rowPointers{base: []reg.Register{Load(Param(p), GP64())}}
-	if rows > 1 {
-		r.ld = Load(Param(ld), GP64())
-		SHLQ(U8(log2(s.size())), r.ld)
-	}
+// rowStep loads the distance of rows in bytes.
+func (s floats) rowStep(param string) reg.Register {
+	ld := Load(Param(param), GP64())
+	SHLQ(U8(log2(s.size())), ld)
+	return ld
+}
+
+// newRowPointers points to rows from first, which stays as it is.
+func newRowPointers(first, ld reg.Register, rows int) rowPointers {
+	p := GP64()
+	MOVQ(first, p)
+	r := rowPointers{base: []reg.Register{p}, ld: ld}
 	for len(r.base)*3 < rows {
 		next := GP64()
 		LEAQ(Mem{Base: r.base[len(r.base)-1], Index: r.ld, Scale: 2}, next)
@@ -111,30 +130,40 @@ func (r rowPointers) advance(bytes int) {
 	}
 }
 
-// sumTo stores the sum of a vector's lanes: halves added to halves.
-func (s floats) sumTo(v reg.VecVirtual, dst Mem) {
-	half := v.AsY()
+// sumsTo stores the sums of the lanes of up to as many vectors as an XMM has lanes: halves of a ZMM, then neighbours, then halves of a
+// YMM, in this order for any number of vectors.
+func (s floats) sumsTo(vs []reg.VecVirtual, out reg.Register, disp int) {
+	// In place: these instructions reach the first 16 registers only, where the vectors are.
+	var pairs []reg.Register
+	for _, v := range vs {
+		if s.bytes == 64 {
+			upper := YMM()
+			VEXTRACTF64X4(U8(1), v, upper)
+			s.add(upper, v.AsY(), v.AsY())
+		}
+		pairs = append(pairs, v.AsY())
+	}
+	for range log2(16 / s.size()) { // a lone vector is its own neighbour
+		var next []reg.Register
+		for i := 0; i < len(pairs); i += 2 {
+			pick(s, VHADDPS, VHADDPD)(pairs[min(i+1, len(pairs)-1)], pairs[i], pairs[i])
+			next = append(next, pairs[i])
+		}
+		pairs = next
+	}
+	low, high := vs[0].AsX(), XMM()
 	if s.bytes == 64 {
-		upper := YMM()
-		VEXTRACTF64X4(U8(1), v, upper)
-		s.add(upper, half, half)
-	}
-	quarter, upper := v.AsX(), XMM()
-	if s.bytes == 64 { // reaches all 32 registers
-		VEXTRACTF32X4(U8(1), half, upper)
+		VEXTRACTF32X4(U8(1), vs[0].AsY(), high)
 	} else {
-		VEXTRACTF128(U8(1), half, upper)
+		VEXTRACTF128(U8(1), vs[0].AsY(), high)
 	}
-	s.add(upper, quarter, quarter)
-	if s.double {
-		VUNPCKHPD(quarter, quarter, upper)
-		VADDSD(upper, quarter, quarter)
-		VMOVSD(quarter, dst)
-		return
+	s.add(high, low, low)
+	switch dst := (Mem{Base: out, Disp: disp}); len(vs) * s.size() {
+	case 16:
+		VMOVUPS(low, dst)
+	case 8:
+		VMOVSD(low, dst)
+	case 4:
+		VMOVSS(low, dst)
 	}
-	VMOVHLPS(quarter, quarter, upper)
-	VADDPS(upper, quarter, quarter)
-	VMOVSHDUP(quarter, upper)
-	VADDSS(upper, quarter, quarter)
-	VMOVSS(quarter, dst)
 }
