@@ -5,7 +5,7 @@ import (
 	"go/build"
 	"go/parser"
 	"go/token"
-	"io/fs"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -182,19 +182,22 @@ func TestEveryBuiltinIsCovered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := parser.ParseDir(token.NewFileSet(), pkg.Dir, func(f fs.FileInfo) bool {
-		return !strings.HasSuffix(f.Name(), "_test.go") && !strings.Contains(f.Name(), "cuda")
-	}, 0)
+	ops := map[string]bool{}
+	sources, err := filepath.Glob(filepath.Join(pkg.Dir, "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	ops := map[string]bool{}
-	for _, p := range files {
-		for _, f := range p.Files {
-			for _, d := range f.Decls {
-				if fd, ok := d.(*ast.FuncDecl); ok && fd.Name.Name == "InferShape" && fd.Recv != nil {
-					ops[receiver(fd)] = true
-				}
+	for _, name := range sources {
+		if strings.HasSuffix(name, "_test.go") || strings.Contains(name, "cuda") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			if fd, ok := d.(*ast.FuncDecl); ok && fd.Name.Name == "InferShape" && fd.Recv != nil {
+				ops[receiver(fd)] = true
 			}
 		}
 	}

@@ -19,14 +19,11 @@ type builder struct {
 	cfg     *config
 	tensors map[*gorgonia.Node]op.Tensor
 	groups  map[string]*group
-	used    map[*gorgonia.Node]bool // is read by some needed node, or is an output
-	err     error
 }
 
 // group is a set of nodes that are the outputs of one operator.
 type group struct {
 	parts map[int]*gorgonia.Node
-	done  bool
 }
 
 // lower turns a graph into a program of unoptimised calls.
@@ -102,9 +99,7 @@ func (b *builder) mark(list gorgonia.Nodes) {
 
 // findGroups collects the nodes that are parts of one operator.
 func (b *builder) findGroups(list gorgonia.Nodes) {
-	b.used = make(map[*gorgonia.Node]bool, len(list))
 	for _, n := range list {
-		b.used[n] = true
 		if p, ok := n.Op().(op.Part); ok {
 			_, index, _ := p.Part()
 			key := groupKey(n, p)

@@ -159,5 +159,8 @@ func (c *config) open() (d kernels.Device, owned bool, err error) {
 		opts = append(opts, fallback.AtLevel(l))
 	}
 	dev, err := fallback.New(opts...)
-	return dev, true, err
+	if err != nil {
+		return nil, false, err
+	}
+	return dev, true, nil
 }
