@@ -68,14 +68,15 @@ func openDevices(names []string) ([]kernels.Device, error) {
 		}
 	}
 	var devs []kernels.Device
-	for i, n := range names {
-		if slices.Contains(names[:i], n) {
-			continue
-		}
+	for _, n := range names {
 		d, err := openDevice(n)
 		if err != nil {
 			closeDevices(devs)
 			return nil, err
+		}
+		if slices.ContainsFunc(devs, func(other kernels.Device) bool { return other.Name() == d.Name() }) {
+			closeDevices([]kernels.Device{d}) // "cpu" and the level that it stands for, say
+			continue
 		}
 		devs = append(devs, d)
 	}
