@@ -59,6 +59,45 @@ func loader[T real](t kernels.DType) loadFn[T] {
 	return loadAs[T, uint8]
 }
 
+// tileFn reads a tile: n columns, step elements apart from off on, of height neighbouring elements each. Row r goes to dst + r·stride.
+type tileFn[T real] func(dst *T, stride int, base unsafe.Pointer, off, step, height, n int)
+
+// Eight columns go together: their cache lines may be far apart, and are then waited for at the same time.
+func loadTile[T real, S kernels.Elem](dst *T, stride int, base unsafe.Pointer, off, step, height, n int) {
+	c := 0
+	for ; c+8 <= n; c += 8 {
+		at := func(i int) []S { return vector(next((*S)(base), off+(c+i)*step), height) }
+		c0, c1, c2, c3, c4, c5, c6, c7 := at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7)
+		for r, x := range c0 {
+			d := (*[8]T)(unsafe.Pointer(next(dst, r*stride+c)))
+			d[0], d[1], d[2], d[3] = T(x), T(c1[r]), T(c2[r]), T(c3[r])
+			d[4], d[5], d[6], d[7] = T(c4[r]), T(c5[r]), T(c6[r]), T(c7[r])
+		}
+	}
+	for ; c < n; c++ {
+		d := next(dst, c)
+		for _, x := range vector(next((*S)(base), off+c*step), height) {
+			*d = T(x)
+			d = next(d, stride)
+		}
+	}
+}
+
+// tileLoader chooses how to read tiles of a type.
+func tileLoader[T real](t kernels.DType) tileFn[T] {
+	switch t {
+	case kernels.F32:
+		return loadTile[T, float32]
+	case kernels.F64:
+		return loadTile[T, float64]
+	case kernels.I32:
+		return loadTile[T, int32]
+	case kernels.I64:
+		return loadTile[T, int64]
+	}
+	return loadTile[T, uint8]
+}
+
 // dtypeOf is the element type of T.
 func dtypeOf[T real]() kernels.DType {
 	if unsafe.Sizeof(T(0)) == 4 {

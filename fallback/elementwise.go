@@ -35,6 +35,7 @@ type eltExec[T real] struct {
 	blockSteps  []eltScalarStep
 	patterns    []eltGather[T] // inputs that are gathered once a run, because all blocks read the same
 	gathers     []eltGather[T] // inputs that are gathered for each block
+	tiles       []eltTile[T]   // inputs that are brought in by tiles
 	steps       []eltStep[T]
 	stores      []eltStore[T]
 	weight      float64 // of the steps, see opWeight
@@ -56,6 +57,11 @@ type (
 		input, place int
 		load         loadFn[T]
 	}
+	// eltTile brings an input that lies across the rows into scratch of its own, a tile at a time.
+	eltTile[T real] struct {
+		input, place int
+		load         tileFn[T]
+	}
 	// eltStore writes a value to an output.
 	eltStore[T real] struct {
 		output, place int
@@ -66,6 +72,9 @@ type (
 	eltWorker[T real] struct {
 		place   []*T
 		scalars []T
+		scratch unsafe.Pointer
+		tileRow int // the first row and the column of the tiles that are in scratch; -1 if none
+		tileCol int
 		_       [64]byte
 	}
 )
@@ -98,7 +107,7 @@ func newEltExec[T real](d *Device, v *vecmath[T], k kernels.Elementwise) *eltExe
 	if e.layout.n > 0 {
 		e.layout.setBlocks(min(e.blockElements(size), e.layout.n))
 	}
-	e.workBytes = roundUp(e.slots*e.slotBytes(), 64)
+	e.workBytes = e.slots*e.slotBytes() + len(e.tiles)*e.tileBytes()
 	e.split()
 	e.workers = make([]eltWorker[T], d.Threads())
 	for i := range e.workers {
@@ -117,7 +126,7 @@ func newEltExec[T real](d *Device, v *vecmath[T], k kernels.Elementwise) *eltExe
 // go past the caches run best in turns with loads of some 2 KiB.
 func (e *eltExec[T]) blockElements(size int) int {
 	switch slots := e.slots; {
-	case e.stream && slots <= 4:
+	case len(e.tiles) > 0 || e.stream && slots <= 4:
 		return 2048 / size
 	case slots == 0:
 		return 32768 / size
@@ -142,6 +151,13 @@ func (e *eltExec[T]) split() {
 
 func (e *eltExec[T]) slotBytes() int {
 	return roundUp(e.layout.block*int(unsafe.Sizeof(T(0))), 64)
+}
+
+// tileStride is the distance of a tile's rows: off the powers of two, which fall on few sets of a cache.
+func (e *eltExec[T]) tileStride() int { return e.layout.block + 16 }
+
+func (e *eltExec[T]) tileBytes() int {
+	return roundUp(eltTileRows*e.tileStride()*int(unsafe.Sizeof(T(0))), 64)
 }
 
 func (e *eltExec[T]) newPlace() int { e.places++; return e.places - 1 }
@@ -185,14 +201,15 @@ func (e *eltExec[T]) Run(args []kernels.Arg, workspace kernels.Arg) error {
 // prepareWorker sets what stays for the run: the slots, and what is read once.
 func (e *eltExec[T]) prepareWorker(i int, workspace kernels.Arg) {
 	w := &e.workers[i]
-	if e.slots > 0 {
-		scratch := unsafe.Add(unsafe.Pointer(unsafe.SliceData(workspace.Host)), i*e.workBytes)
-		for s, p := range e.slotPlaces {
-			if p >= 0 {
-				w.place[p] = (*T)(unsafe.Add(scratch, s*e.slotBytes()))
-			}
+	if e.workBytes > 0 {
+		w.scratch = unsafe.Add(unsafe.Pointer(unsafe.SliceData(workspace.Host)), i*e.workBytes)
+	}
+	for s, p := range e.slotPlaces {
+		if p >= 0 {
+			w.place[p] = (*T)(unsafe.Add(w.scratch, s*e.slotBytes()))
 		}
 	}
+	w.tileRow = -1
 	for _, in := range e.runInputs {
 		e.loads[in.input](&w.scalars[in.to], e.base[in.input], 0, 0, 1)
 	}
@@ -254,6 +271,9 @@ func (e *eltExec[T]) readInputs(w *eltWorker[T], row, col, n int) {
 		e.loads[in.input](&w.scalars[in.to], e.base[in.input], l.rowStart(in.input, row), 0, 1)
 	}
 	w.compute(e.blockSteps)
+	if len(e.tiles) > 0 {
+		e.readTiles(w, row, col, n)
+	}
 	for _, g := range e.gathers {
 		stride := l.along(g.input)
 		if l.perBlock == 0 {
@@ -263,6 +283,22 @@ func (e *eltExec[T]) readInputs(w *eltWorker[T], row, col, n int) {
 		for r := 0; r*l.row < n; r++ {
 			g.load(next(w.place[g.place], r*l.row), e.base[g.input], l.rowStart(g.input, row+r), stride, l.row)
 		}
+	}
+}
+
+// readTiles brings in the tiles that hold a block, unless they are there, and points to the block's row.
+func (e *eltExec[T]) readTiles(w *eltWorker[T], row, col, n int) {
+	l := &e.layout
+	first, height := l.tileOf(row)
+	fresh := w.tileRow != first || w.tileCol != col
+	w.tileRow, w.tileCol = first, col
+	for i, t := range e.tiles {
+		tile := (*T)(unsafe.Add(w.scratch, e.slots*e.slotBytes()+i*e.tileBytes()))
+		if fresh {
+			step := l.along(t.input)
+			t.load(tile, e.tileStride(), e.base[t.input], l.rowStart(t.input, first)+col*step, step, height, n)
+		}
+		w.place[t.place] = next(tile, (row-first)*e.tileStride())
 	}
 }
 

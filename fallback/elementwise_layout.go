@@ -19,7 +19,11 @@ type eltLayout struct {
 	perBlock int // whole rows in a block; 0 if a block is part of a row
 	perRow   int // blocks in a row, if perBlock is 0
 	blocks   int
+	tiled    bool // blocks of eltTileRows neighbouring rows follow one another, for the inputs that tile says
 }
+
+// eltTileRows is the number of rows that a tile has: neighbouring elements of float32 in a cache line.
+const eltTileRows = 16
 
 // shortRow is the length below which several rows share a block.
 const shortRow = 512
@@ -83,6 +87,13 @@ func (l *eltLayout) sameRow(input int) bool {
 // short says whether a block is to hold several rows.
 func (l *eltLayout) short() bool { return l.row < shortRow && len(l.outer) > 0 }
 
+// tile says whether an input lies across the rows: its neighbouring elements belong to neighbouring rows. Such an input is brought
+// in by tiles, so that a cache line is read once and not for every row anew.
+func (l *eltLayout) tile(input int) bool {
+	last := len(l.outer) - 1
+	return last >= 0 && !l.short() && l.along(input) > 1 && l.strides[input][last] == 1
+}
+
 // setBlocks cuts the elements into blocks of about the given number.
 func (l *eltLayout) setBlocks(elements int) {
 	if l.short() {
@@ -102,12 +113,35 @@ func (l *eltLayout) bounds(block int) (row, col, n int) {
 		row = block * l.perBlock
 		return row, 0, min(l.perBlock, l.rows-row) * l.row
 	}
+	if l.tiled {
+		row, col = l.tileBounds(block)
+		return row, col, min(l.block, l.row-col)
+	}
 	row = block
 	if l.perRow > 1 {
 		row = block / l.perRow
 		col = (block - row*l.perRow) * l.block
 	}
 	return row, col, min(l.block, l.row-col)
+}
+
+// tileBounds is bounds for tiled layouts: blocks go down the rows of a tile first.
+func (l *eltLayout) tileBounds(block int) (row, col int) {
+	extent := l.outer[len(l.outer)-1]
+	outside := block / (extent * l.perRow)
+	block -= outside * extent * l.perRow
+	tiles := block / (eltTileRows * l.perRow)
+	block -= tiles * eltTileRows * l.perRow
+	height := min(eltTileRows, extent-tiles*eltTileRows)
+	return outside*extent + tiles*eltTileRows + block%height, block / height * l.block
+}
+
+// tileOf is the first row of a row's tile, and the tile's number of rows.
+func (l *eltLayout) tileOf(row int) (first, height int) {
+	extent := l.outer[len(l.outer)-1]
+	inside := row % extent
+	first = inside - inside%eltTileRows
+	return row - inside + first, min(eltTileRows, extent-first)
 }
 
 // rowStart is where a row of an input begins.

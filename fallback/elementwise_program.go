@@ -312,6 +312,10 @@ func (c *eltCompiler[T]) placeInputs() {
 		case same && !l.short() && l.along(id) == 1 && !l.dense(id):
 			v.place = c.e.newPlace()
 			c.e.rowInputs = append(c.e.rowInputs, eltScalarInput{id, v.place})
+		case l.tile(id):
+			v.place = c.e.newPlace()
+			c.e.tiles = append(c.e.tiles, eltTile[T]{input: id, place: v.place, load: tileLoader[T](c.k.Inputs[id].Type)})
+			l.tiled = true
 		default:
 			slot := c.takeSlot()
 			v.place = c.slotPlace(slot)
