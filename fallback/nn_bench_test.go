@@ -219,3 +219,36 @@ func BenchmarkSoftmax(b *testing.B) {
 	}
 	benchAll(b, ks)
 }
+
+// BenchmarkNNSmall shows what a call costs beside its arithmetic.
+func BenchmarkNNSmall(b *testing.B) {
+	pool, err := kernels.NewPool(kernels.MaxPool, []int{1, 2, 2, 16}, []int{2, 2}, kernels.PoolOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	loss := kernels.CrossEntropy{Type: kernels.F32, N: 1, C: 10, Labels: kernels.I32}
+	batch := kernels.NewNorm(kernels.BatchTraining, 4, 4, 16, 0)
+	for _, k := range []kernels.Kernel{
+		kernels.NewNorm(kernels.BatchInference, 1, 1, 64, 0), kernels.NewNorm(kernels.LayerNorm, 1, 1, 64, 0), batch, kernels.NormBackward{Of: batch},
+		pool, kernels.PoolBackward{Of: pool}, kernels.Softmax{Type: kernels.F32, Outer: 1, Len: 10, Inner: 1}, loss, kernels.CrossEntropyBackward{Of: loss},
+	} {
+		b.Run(k.String(), func(b *testing.B) {
+			d := newDevice(b)
+			exec, err := d.Prepare(k)
+			if err != nil {
+				b.Fatal(err)
+			}
+			var args []kernels.Arg
+			for _, o := range k.Operands() {
+				args = append(args, kernels.HostArg(make([]byte, o.Bytes())))
+			}
+			w := kernels.HostArg(make([]byte, exec.Workspace()))
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := exec.Run(args, w); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

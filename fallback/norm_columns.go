@@ -16,6 +16,7 @@ type columnNorm struct {
 	streaming
 	pool     *pool
 	passes   normPasses
+	v        *vecmath[float32]
 	k        kernels.Norm
 	backward bool
 	relu     bool
@@ -48,7 +49,7 @@ const (
 )
 
 func newColumnNorm(d *Device, k kernels.Norm, backward bool) *columnNorm {
-	e := &columnNorm{streaming: newStreaming(), pool: d.pool, passes: newNormPasses(d.level), k: k, backward: backward, relu: k.Act == kernels.ReLU,
+	e := &columnNorm{streaming: newStreaming(), pool: d.pool, passes: newNormPasses(d.level), v: vecF32(d.level), k: k, backward: backward, relu: k.Act == kernels.ReLU,
 		samples: 1, rows: k.N * k.Spatial, c: k.C, sets: k.C}
 	if k.Kind == kernels.GroupNorm || k.Kind == kernels.InstanceNorm {
 		e.samples, e.rows = k.N, k.Spatial
@@ -66,9 +67,11 @@ func newColumnNorm(d *Device, k kernels.Norm, backward bool) *columnNorm {
 	return e
 }
 
-// foldRows is how many rows of c elements make a wide one: a multiple of a vector and at least 256 elements, if there are as many rows.
+// foldRows is how many rows of c elements make a wide one: a multiple of a vector and, in large tensors, at least 256 elements, if
+// there are as many rows.
 func foldRows(c, rows int) int {
-	const lanes, wide = 16, 256
+	const lanes = 16
+	wide := min(max(rows*c/64, lanes), 256)
 	if c >= wide {
 		return 1
 	}
@@ -245,17 +248,18 @@ func (e *columnNorm) merge(sample int) {
 	p := rowOf(e.params, sample, 5*e.width)
 	mean, a, b := rowOf(p, 0, e.width), rowOf(p, 1, e.width), rowOf(p, 2, e.width)
 	if e.k.Kind == kernels.BatchInference {
-		for j := range e.c {
-			mean[j] = e.o.runningMean[j]
-			a[j] = float32(float64(or(e.o.scale, j, 1)) / math.Sqrt(float64(e.o.runningVar[j])+e.k.Eps))
+		copy(mean, e.o.runningMean)
+		e.v.apply2s(kernels.Add, a[:e.c], e.o.runningVar, float32(e.k.Eps))
+		e.v.apply(kernels.Rsqrt, a[:e.c], a[:e.c])
+		if e.o.scale != nil {
+			e.v.apply2(kernels.Mul, a[:e.c], a[:e.c], e.o.scale)
 		}
 	} else {
 		e.mergeChannels(sample)
 		e.mergeSets(sample, mean, a)
 	}
-	for j := range e.c {
-		b[j] = or(e.o.bias, j, 0)
-	}
+	clear(b[:e.c])
+	copy(b, e.o.bias)
 	e.spread(mean)
 	e.spread(a)
 	e.spread(b)
