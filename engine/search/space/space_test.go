@@ -135,7 +135,7 @@ func TestEqualGeneratorsProposeEqually(t *testing.T) {
 		}
 		return a.String() + b.String()
 	}
-	if walk() != walk() {
+	if first, second := walk(), walk(); first != second {
 		t.Error("two walks with one seed differ")
 	}
 }
