@@ -25,6 +25,7 @@ var rooms = map[string][]string{
 	"bench":              {"engine", "engine/nn", "engine/op", "engine/hw", "engine/data", "engine/search", "engine/vision", "kernels", "fallback"},
 	"cmd/palladio":       {"*"},
 	"examples":           {"*"},
+	"runs":               {"*"}, // programs that search exports leave; not part of the repository
 }
 
 // room is the longest entry of rooms that holds a package.
