@@ -37,7 +37,7 @@ func (d *Device) prepareConv(k kernels.Conv) (kernels.Exec, error) {
 		return d.depthwise(g, []gatherPass{forwardPass(g)}, k.Epilogue, g.in, g.out, k.FLOPs()), nil
 	}
 	if winogradPays(winogradAt(d.level), g) {
-		return d.winogradConv(g, k.Epilogue, false), nil
+		return d.winogradConv(g, k.Epilogue, false, k.FLOPs()), nil
 	}
 	return d.gatherForward(g, k.Epilogue, k.FLOPs()), nil
 }
@@ -51,7 +51,7 @@ func (d *Device) prepareConvBackwardData(k kernels.ConvBackwardData) (kernels.Ex
 		return d.depthwise(g, backwardPasses(g), k.Epilogue, g.out, g.in, k.FLOPs()), nil
 	}
 	if winogradPays(winogradAt(d.level), g) && g.lo[1] <= 2 && g.lo[2] <= 2 {
-		return d.winogradConv(g, k.Epilogue, true), nil
+		return d.winogradConv(g, k.Epilogue, true, k.FLOPs()), nil
 	}
 	return d.gatherBackward(g, k.Epilogue, k.FLOPs()), nil
 }

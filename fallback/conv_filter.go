@@ -49,7 +49,7 @@ func (d *Device) prepareConvBackwardFilter(k kernels.ConvBackwardFilter) (kernel
 		return d.depthwiseFilter(g, k.Bias, k.FLOPs()), nil
 	}
 	if winogradFilterPays(winogradAt(d.level), g) {
-		return d.winogradFilter(g, k.Bias), nil
+		return d.winogradFilter(g, k.Bias, k.FLOPs()), nil
 	}
 	return d.outerFilter(g, k.Bias, k.FLOPs()), nil
 }

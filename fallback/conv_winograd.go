@@ -102,8 +102,9 @@ func winogradPays(k *winogradKernels, g convDims) bool {
 }
 
 // convWinograd is a 3x3 convolution of stride 1 by Winograd's F(4x4,3x3), the forward pass or the backward pass by data.
-// Blocks of tiles are transformed, multiplied plane by plane and transformed back while they are in the cache; where the
-// filters are large, the three steps run one after the other over all tiles instead, so that the filters are read once.
+// Blocks of tiles are transformed, multiplied plane by plane and transformed back while they are in the cache. Where the
+// transformed filters are too large for that, the steps run one after the other over many tiles instead, and a panel of filters is transformed
+// when its products are due, so that the transformed filters never leave the cache.
 type convWinograd struct {
 	device     *Device
 	tiles      *convTiles
@@ -115,6 +116,7 @@ type convWinograd struct {
 	transposed bool
 	block      int // tiles of a block
 	phased     bool
+	serial     bool
 	mr         int
 	v, m       planeSet
 	panels     int
@@ -138,14 +140,15 @@ type winogradScratch struct {
 	pixels [winogradTile * winogradTile]int
 }
 
-// winogradFilterLimit is the size of transformed filters, in floats, above which reading them once is worth the passes.
+// winogradFilterLimit is the size of transformed filters, in floats, above which keeping them in the cache is worth the passes.
 const winogradFilterLimit = 1 << 20
 
 // winogradBlockBytes is the size of a block's transformed tiles: a little over half of a second-level cache.
 const winogradBlockBytes = 600 << 10
 
-func (d *Device) winogradConv(g convDims, e kernels.Epilogue, backward bool) *convWinograd {
-	x := &convWinograd{device: d, tiles: convTilesAt(d.level), kernels: winogradAt(d.level), finish: newConvFinish(e, d.level), transposed: backward}
+func (d *Device) winogradConv(g convDims, e kernels.Epilogue, backward bool, flops int64) *convWinograd {
+	x := &convWinograd{device: d, tiles: convTilesAt(d.level), kernels: winogradAt(d.level), finish: newConvFinish(e, d.level), transposed: backward,
+		serial: flops < smallConv}
 	if backward {
 		lo := [3]int{0, 2 - g.lo[1], 2 - g.lo[2]}
 		x.grid, x.depth, x.cols = newWinogradGrid(g.batch, g.out, g.in, lo), g.k, g.c
@@ -155,8 +158,11 @@ func (d *Device) winogradConv(g convDims, e kernels.Epilogue, backward bool) *co
 	total := x.grid.tiles()
 	x.mr = x.tiles.maxRows(x.cols)
 	x.panels = (x.cols + x.tiles.width - 1) / x.tiles.width
-	x.uplane = x.panels*x.depth*x.tiles.width + 16
-	x.phased = winogradPlanes*x.uplane > winogradFilterLimit
+	x.phased = winogradPlanes*x.panels*x.depth*x.tiles.width > winogradFilterLimit
+	x.uplane = x.depth*x.tiles.width + 16
+	if !x.phased {
+		x.uplane = x.panels*x.depth*x.tiles.width + 16
+	}
 	perTile := 4 * winogradPlanes * (x.depth + x.cols + 32)
 	x.block = min(max(winogradBlockBytes/perTile/x.mr, 2), 8) * x.mr
 	if 4*winogradPlanes*x.uplane > winogradBlockBytes { // read the filters from afar less often
@@ -192,9 +198,17 @@ func (e *convWinograd) paddedCols() int { return (e.cols + 15) / 16 * 16 }
 func (e *convWinograd) packLen() int    { return 9 * e.depth * e.tiles.width }
 func (e *convWinograd) workLen() int    { return (e.v.len + e.m.len + 15) / 16 * 16 }
 
+// filterLen is the length of the transformed filters: all, or a panel a thread.
+func (e *convWinograd) filterLen() int {
+	if e.phased {
+		return e.device.pool.threads * winogradPlanes * e.uplane
+	}
+	return winogradPlanes * e.uplane
+}
+
 // Workspace holds the bias, the filters packed and transformed, and the planes of a block a thread.
 func (e *convWinograd) Workspace() int {
-	return 4 * (e.paddedCols() + e.device.pool.threads*e.packLen() + winogradPlanes*e.uplane + e.buffers()*e.workLen())
+	return 4 * (e.paddedCols() + e.device.pool.threads*e.packLen() + e.filterLen() + e.buffers()*e.workLen())
 }
 
 // Run does a call.
@@ -210,18 +224,18 @@ func (e *convWinograd) Run(args []kernels.Arg, workspace kernels.Arg) error {
 	}
 	e.bias = take(e.paddedCols())
 	clear(e.bias[copy(e.bias, bias):])
-	e.packed, e.u, e.work = take(e.device.pool.threads*e.packLen()), take(winogradPlanes*e.uplane), take(e.buffers()*e.workLen())
+	e.packed, e.u, e.work = take(e.device.pool.threads*e.packLen()), take(e.filterLen()), take(e.buffers()*e.workLen())
 	e.zero = int(uintptr(unsafe.Pointer(&e.zeros[0])) - uintptr(unsafe.Pointer(&e.x[0])))
-	e.do(e.panels, (*convWinograd).transformFilters)
 	total := e.grid.tiles()
 	if !e.phased {
+		e.do(e.panels, (*convWinograd).transformPanel)
 		e.do((total+e.block-1)/e.block, (*convWinograd).fused)
 	} else {
 		for e.first = 0; e.first < total; e.first = e.last {
 			e.last = min(e.first+e.block, total)
 			spans := (e.last - e.first + e.span - 1) / e.span
 			e.do(spans, (*convWinograd).inputSpan)
-			e.do(winogradPlanes, (*convWinograd).multiplyPlane)
+			e.do(e.panels, (*convWinograd).multiplyPanel)
 			e.do(spans, (*convWinograd).outputSpan)
 		}
 	}
@@ -231,13 +245,23 @@ func (e *convWinograd) Run(args []kernels.Arg, workspace kernels.Arg) error {
 
 func (e *convWinograd) do(parts int, phase func(e *convWinograd, i, worker int)) {
 	e.phase = phase
+	if e.serial {
+		for i := range parts {
+			phase(e, i, 0)
+		}
+		return
+	}
 	e.device.pool.run(parts, e)
 }
 
 func (e *convWinograd) part(i, worker int) { e.phase(e, i, worker) }
 
+func (e *convWinograd) transformPanel(panel, worker int) {
+	e.transformFilters(e.u[panel*e.depth*e.tiles.width:], panel, worker)
+}
+
 // transformFilters makes one panel of U [36][panel][depth][width].
-func (e *convWinograd) transformFilters(panel, worker int) {
+func (e *convWinograd) transformFilters(u []float32, panel, worker int) {
 	width := e.tiles.width
 	to := e.packed[worker*e.packLen():][:e.packLen()]
 	first := panel * width
@@ -256,7 +280,7 @@ func (e *convWinograd) transformFilters(panel, worker int) {
 			clear(to[i*width+cols : (i+1)*width])
 		}
 	}
-	e.kernels.filter(&to[0], &e.u[panel*e.depth*width], 4*e.depth*width, 4*e.uplane, e.depth*width)
+	e.kernels.filter(&to[0], &u[0], 4*e.depth*width, 4*e.uplane, e.depth*width)
 }
 
 // fused does all steps for one block of tiles.
@@ -265,7 +289,9 @@ func (e *convWinograd) fused(i, worker int) {
 	t0, t1 := i*e.block, min((i+1)*e.block, e.grid.tiles())
 	e.input(work, t0, t1, t0, worker)
 	for plane := range winogradPlanes {
-		e.multiply(work, plane, t1-t0)
+		for panel := range e.panels {
+			e.multiply(work, e.u[plane*e.uplane+panel*e.depth*e.tiles.width:], panel, plane, t1-t0)
+		}
 	}
 	e.output(work, t0, t1, t0, worker)
 }
@@ -275,7 +301,14 @@ func (e *convWinograd) inputSpan(i, worker int) {
 	e.input(e.work, t0, min(t0+e.span, e.last), e.first, worker)
 }
 
-func (e *convWinograd) multiplyPlane(i, _ int) { e.multiply(e.work, i, e.last-e.first) }
+// multiplyPanel transforms a panel of filters and makes its columns of all planes.
+func (e *convWinograd) multiplyPanel(panel, worker int) {
+	u := e.u[worker*winogradPlanes*e.uplane:][:winogradPlanes*e.uplane]
+	e.transformFilters(u, panel, worker)
+	for plane := range winogradPlanes {
+		e.multiply(e.work, u[plane*e.uplane:], panel, plane, e.last-e.first)
+	}
+}
 
 func (e *convWinograd) outputSpan(i, worker int) {
 	t0 := e.first + i*e.span
@@ -300,20 +333,16 @@ func transformChannels(f func(x, v *float32, off *int, vstep, channels int), lan
 	}
 }
 
-// multiply makes one plane of M of n tiles.
-func (e *convWinograd) multiply(work []float32, plane, n int) {
-	v, m := &work[plane*e.v.plane], work[e.v.len+plane*e.m.plane:]
-	u := e.u[plane*e.uplane:]
+// multiply makes one panel of one plane of M for n tiles.
+func (e *convWinograd) multiply(work, u []float32, panel, plane, n int) {
 	width := e.tiles.width
+	v, m := &work[plane*e.v.plane], &work[e.v.len+plane*e.m.plane+panel*width]
+	cols := min(width, e.cols-panel*width)
+	run := e.tiles.kernels(cols).rows
 	tiles := (n + e.mr - 1) / e.mr
-	lo, hi := float32(math.Inf(-1)), float32(math.Inf(1))
-	for panel := range e.panels {
-		cols := min(width, e.cols-panel*width)
-		run := e.tiles.kernels(cols).rows
-		for j := range tiles {
-			r0, r1 := tileRows(n, tiles, j)
-			run[r1-r0](v, &u[panel*e.depth*width], &m[panel*width], nil, nil, &e.off[r0], &e.out[r0], 1, e.depth, 8*(r1-r0), 4, 4*width, cols, lo, hi)
-		}
+	for j := range tiles {
+		r0, r1 := tileRows(n, tiles, j)
+		run[r1-r0](v, &u[0], m, nil, nil, &e.off[r0], &e.out[r0], 1, e.depth, 8*(r1-r0), 4, 4*width, cols, float32(math.Inf(-1)), float32(math.Inf(1)))
 	}
 }
 

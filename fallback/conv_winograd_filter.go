@@ -20,6 +20,7 @@ type winogradFilter struct {
 	ranges  int
 	block   int
 	phased  bool
+	serial  bool
 	span    int
 	v, z    planeSet // transformed image and gradient of a block
 	u       planeSet // sums: planes of [K, C]
@@ -48,8 +49,8 @@ func winogradFilterPays(k *winogradKernels, g convDims) bool {
 	return winogradPlanes*products*(tiles+tiles/16+4*ranges)+tiles*20*float64(g.c+g.k) < 0.9*9*products*float64(g.batch*g.out[1]*g.out[2])
 }
 
-func (d *Device) winogradFilter(g convDims, bias bool) *winogradFilter {
-	e := &winogradFilter{device: d, tiles: convTilesAt(d.level), kernels: winogradAt(d.level), dims: g, bias: bias,
+func (d *Device) winogradFilter(g convDims, bias bool, flops int64) *winogradFilter {
+	e := &winogradFilter{device: d, tiles: convTilesAt(d.level), kernels: winogradAt(d.level), dims: g, bias: bias, serial: flops < smallConv,
 		x: newWinogradGrid(g.batch, g.in, g.out, g.lo), dy: newWinogradGrid(g.batch, g.out, g.out, [3]int{}), ranges: 1}
 	total := e.x.tiles()
 	e.phased = winogradPlanes*g.c*g.k > winogradFilterLimit
@@ -117,6 +118,12 @@ func (e *winogradFilter) Run(args []kernels.Arg, workspace kernels.Arg) error {
 
 func (e *winogradFilter) do(parts int, phase func(e *winogradFilter, i, worker int)) {
 	e.phase = phase
+	if e.serial {
+		for i := range parts {
+			phase(e, i, 0)
+		}
+		return
+	}
 	e.device.pool.run(parts, e)
 }
 
