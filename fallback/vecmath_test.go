@@ -58,9 +58,10 @@ var vecBounds = []struct {
 	{kernels.Tan, 3, 0, 0},
 	{kernels.Sigmoid, 3, 0, 0},
 	{kernels.Softplus, 3, 0, 0},
-	{kernels.SiLU, 4, -80, math.MaxFloat32},
-	{kernels.GELU, 5, -5, math.MaxFloat32},
+	{kernels.SiLU, 4, -87, math.MaxFloat32},
+	{kernels.GELU, 6, -13, math.MaxFloat32},
 	{kernels.GELUTanh, 4, -1, math.MaxFloat32},
+	{kernels.GELUTanh, 30, -5, -1},
 }
 
 // sweep calls f with blocks that sample all float32 bit patterns, every stride-th of them.
