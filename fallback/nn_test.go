@@ -129,3 +129,51 @@ func TestNormSeesSmallVariance(t *testing.T) {
 		}
 	}
 }
+
+// TestNormReLUMask asks that the backward pass of a fused ReLU is open exactly where the forward pass was.
+func TestNormReLUMask(t *testing.T) {
+	for kind := kernels.BatchTraining; kind <= kernels.InstanceNorm; kind++ {
+		k := kernels.NewNorm(kind, 4, 50, 24, 4)
+		k.Act, k.Bias = kernels.ReLU, true
+		back := kernels.NormBackward{Of: k}
+		for _, l := range Levels() {
+			d := newDevice(t, AtLevel(l))
+			values := make(map[string][]float32)
+			for _, kernel := range []kernels.Kernel{k, back} {
+				exec, err := d.Prepare(kernel)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var args []kernels.Arg
+				for _, o := range kernel.Operands() {
+					v, ok := values[o.Name]
+					if !ok {
+						v = make([]float32, o.Elems())
+						for i := range v {
+							v[i] = 1
+							if o.Name == "x" {
+								v[i] = float32(i*7919%1000-500) / 250 // many values at the edge, where their mean and bias meet
+							} else if o.Name == "bias" {
+								v[i] = float32(i) / 24
+							}
+						}
+						values[o.Name] = v
+					}
+					args = append(args, kernels.HostArg(v))
+				}
+				if err := exec.Run(args, kernels.HostArg(make([]byte, exec.Workspace()))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			open := 0
+			for i, y := range values["y"] {
+				if y > 0 && i%24 == 3 {
+					open++
+				}
+			}
+			if got := values["dbias"][3]; got != float32(open) {
+				t.Errorf("%s %s: dbias %v with dy = 1, want the %d positive outputs", l, kind, got, open)
+			}
+		}
+	}
+}

@@ -248,12 +248,7 @@ func (e *columnNorm) merge(sample int) {
 	p := rowOf(e.params, sample, 5*e.width)
 	mean, a, b := rowOf(p, 0, e.width), rowOf(p, 1, e.width), rowOf(p, 2, e.width)
 	if e.k.Kind == kernels.BatchInference {
-		copy(mean, e.o.runningMean)
-		e.v.apply2s(kernels.Add, a[:e.c], e.o.runningVar, float32(e.k.Eps))
-		e.v.apply(kernels.Rsqrt, a[:e.c], a[:e.c])
-		if e.o.scale != nil {
-			e.v.apply2(kernels.Mul, a[:e.c], a[:e.c], e.o.scale)
-		}
+		e.inference(mean, a)
 	} else {
 		e.mergeChannels(sample)
 		e.mergeSets(sample, mean, a)
@@ -263,6 +258,17 @@ func (e *columnNorm) merge(sample int) {
 	e.spread(mean)
 	e.spread(a)
 	e.spread(b)
+}
+
+// inference fills in the mean and the factor of each channel from the running statistics.
+func (e *columnNorm) inference(means, factors []float32) {
+	copy(means, e.o.runningMean)
+	factors = factors[:e.c]
+	e.v.apply2s(kernels.Add, factors, e.o.runningVar, float32(e.k.Eps))
+	e.v.apply(kernels.Rsqrt, factors, factors)
+	if e.o.scale != nil {
+		e.v.apply2(kernels.Mul, factors, factors, e.o.scale)
+	}
 }
 
 // mergeChannels joins the blocks of a sample for each channel.
@@ -318,7 +324,7 @@ func (e *columnNorm) mergeSets(sample int, means, factors []float32) {
 		}
 		for j := set * per; j < (set+1)*per; j++ {
 			means[j] = float32(mean)
-			factors[j] = float32(float64(or(e.o.scale, j, 1)) * invstd)
+			factors[j] = float32(float64(or(e.o.scale, j, 1)) * float64(float32(invstd))) // as the backward pass will see it
 		}
 	}
 }

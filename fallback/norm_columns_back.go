@@ -16,16 +16,22 @@ func (e *columnNorm) saved(sample, j int) (mean, invstd float64) {
 	return float64(e.o.mean[set]), float64(e.o.invstd[set])
 }
 
-// backPrepare fills in the rows of parameters that the sums need.
+// backPrepare fills in the rows of parameters that the sums need: those of the forward pass, bit for bit, so that a fused ReLU is found
+// open where it was.
 func (e *columnNorm) backPrepare(sample int) {
 	p := rowOf(e.params, sample, 5*e.width)
 	mean, a, b := rowOf(p, 0, e.width), rowOf(p, 1, e.width), rowOf(p, 2, e.width)
-	for j := range e.c {
-		m, invstd := e.saved(sample, j)
-		mean[j] = float32(m)
-		a[j] = float32(float64(or(e.o.scale, j, 1)) * invstd)
-		b[j] = or(e.o.bias, j, 0)
+	if e.k.Kind == kernels.BatchInference {
+		e.inference(mean, a)
+	} else {
+		for j := range e.c {
+			m, invstd := e.saved(sample, j)
+			mean[j] = float32(m)
+			a[j] = float32(float64(or(e.o.scale, j, 1)) * invstd)
+		}
 	}
+	clear(b[:e.c])
+	copy(b, e.o.bias)
 	e.spread(mean)
 	e.spread(a)
 	e.spread(b)

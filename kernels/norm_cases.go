@@ -65,9 +65,9 @@ func normCases() []Case {
 func largeNormCases() []Case {
 	var cs []Case
 	for _, k := range []Norm{
-		NewNorm(BatchTraining, 8, 28*28, 16, 0), NewNorm(BatchTraining, 5, 701, 33, 0), NewNorm(BatchTraining, 7, 1000, 1, 0),
-		NewNorm(BatchTraining, 2, 49, 1024, 0), NewNorm(BatchInference, 4, 900, 24, 0), NewNorm(GroupNorm, 2, 1500, 40, 8),
-		NewNorm(InstanceNorm, 3, 2500, 7, 0), NewNorm(LayerNorm, 5, 333, 100, 0), NewNorm(RMSNorm, 2, 3, 5000, 0), NewNorm(LayerNorm, 1, 2, 70001, 0),
+		NewNorm(BatchTraining, 6, 28*28, 16, 0), NewNorm(BatchTraining, 5, 401, 33, 0), NewNorm(BatchTraining, 70, 1000, 1, 0),
+		NewNorm(BatchTraining, 2, 36, 1024, 0), NewNorm(BatchInference, 2, 300, 24, 0), NewNorm(GroupNorm, 1, 1700, 40, 8),
+		NewNorm(InstanceNorm, 1, 10000, 7, 0), NewNorm(LayerNorm, 5, 140, 100, 0), NewNorm(RMSNorm, 2, 3, 5000, 0), NewNorm(LayerNorm, 1, 2, 20001, 0),
 	} {
 		name := fmt.Sprintf("%s %s", k.Kind, dims(k.shape()))
 		cs = append(cs, normCase("norm "+name, k, Fill{}), normBackwardCase("norm_backward "+name, k, Fill{}))

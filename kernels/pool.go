@@ -266,7 +266,7 @@ func (k Pool) attributes() string {
 }
 
 // PoolBackward is the gradient of a Pool: each output's gradient goes to the position of its maximum, or is shared equally by
-// the positions of its window.
+// the positions of its window. argmax must be what the Pool gave: what a position outside its output's window does is left open.
 //
 // Operands: dy[N, Out…, C]; argmax[N, Out…, C] of I32 where Of.Kind is MaxPool; dx[N, In…, C].
 type PoolBackward struct {
