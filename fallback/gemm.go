@@ -88,10 +88,13 @@ func simplifyGEMM(k kernels.GEMM) kernels.GEMM {
 	return k
 }
 
-// worthSharing says whether a product is long enough, by a rough estimate in nanoseconds, to wake other threads for.
-func worthSharing(k kernels.GEMM) bool {
+// worthSharing says whether a product is long enough to wake other threads for.
+func worthSharing(k kernels.GEMM) bool { return nanoseconds(k) > 15e3 }
+
+// nanoseconds is a rough estimate of a product's time on one thread.
+func nanoseconds(k kernels.GEMM) float64 {
 	c := k.Cost()
-	return max(float64(c.FLOPs)/100, float64(c.Bytes())/20) > 15e3
+	return max(float64(c.FLOPs)/100, float64(c.Bytes())/20)
 }
 
 // choose picks the mode for a simplified product.
@@ -109,21 +112,23 @@ func (g *gemmKernels[T]) choose(k kernels.GEMM) gemmMode {
 	return gemmBlocked
 }
 
-// cut splits a product for a number of threads.
+// cut splits a product for a number of threads: into as many parts for each, at least a tile and some microseconds long.
 func (e *gemmExec[T]) cut(threads int) gemmSplit {
-	k, rows, cols := e.k, e.g.mr, 4*e.g.nr
-	if e.mode == gemmFlipped {
-		rows = 4 * e.g.nr
-	}
+	k := e.k
 	s := gemmSplit{max(k.Batch, 1), max(k.M, 1), max(k.N, 1)}
+	if threads == 1 {
+		return s
+	}
+	parts := min(roundUp(int(nanoseconds(k)/3e3), threads), 16*threads)
 	switch {
-	case threads == 1:
 	case k.Batch >= 2*threads:
-		s.batch = max(1, k.Batch/(8*threads))
+		s.batch = ceilDiv(k.Batch, parts)
+	case e.mode == gemmFlipped:
+		s.batch, s.rows = 1, roundUp(ceilDiv(k.M, min(parts, 4*threads)), 4*e.g.nr)
 	case k.M >= k.N:
-		s.batch, s.rows = 1, roundUp(ceilDiv(s.rows, 4*threads), rows)
+		s.batch, s.rows = 1, ceilDiv(k.M, min(parts, roundUp(ceilDiv(k.M, e.g.mr), threads)))
 	default:
-		s.batch, s.cols = 1, roundUp(ceilDiv(s.cols, 4*threads), cols)
+		s.batch, s.cols = 1, roundUp(ceilDiv(k.N, min(parts, roundUp(ceilDiv(k.N, 4*e.g.nr), threads))), e.g.nr)
 	}
 	return s
 }

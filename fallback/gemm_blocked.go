@@ -38,6 +38,7 @@ type blockedProduct[T float] struct {
 	epilogue    blockEpilogue
 
 	kc, mc, nc int // the blocks
+	rowBlocks  int // blocks of up to mc rows, equal but for a panel
 	cols       int // columns of a part: nc, or fewer where there are too few row blocks for the threads
 	group      int // B panels that one part packs
 	threads    int
@@ -54,17 +55,27 @@ func (b *blockedProduct[T]) plan(threads int) {
 	b.threads = threads
 	b.kc = roundUp(ceilDiv(b.k, max(ceilDiv(b.k, g.kc), 1)), 4)
 	b.nc = min(roundUp(ceilDiv(b.n, max(ceilDiv(b.n, g.nc), 1)), g.nr), roundUp(b.n, g.nr))
-	blocks := ceilDiv(b.m, g.mc)
+	panels := ceilDiv(b.m, g.mr)
+	b.rowBlocks = max(ceilDiv(b.m, g.mc), 1)
 	if threads > 1 { // enough parts that an uneven machine still ends evenly, but not so small that packing costs
-		blocks = max(blocks, min(4*threads, b.m/(4*g.mr)))
+		b.rowBlocks = max(b.rowBlocks, min(4*threads, panels/4))
+		if whole := roundUp(b.rowBlocks, threads); whole <= panels {
+			b.rowBlocks = whole
+		}
 	}
-	b.mc = roundUp(ceilDiv(b.m, max(blocks, 1)), g.mr)
-	blocks = ceilDiv(b.m, max(b.mc, 1))
+	b.mc = ceilDiv(panels, b.rowBlocks) * g.mr
 	b.cols = b.nc
-	if threads > 1 && blocks < 2*threads {
-		b.cols = min(b.nc, max(roundUp(ceilDiv(b.nc, ceilDiv(2*threads, blocks)), g.nr), 4*g.nr))
+	if threads > 1 && b.rowBlocks < 2*threads {
+		b.cols = min(b.nc, max(roundUp(ceilDiv(b.nc, ceilDiv(2*threads, b.rowBlocks)), g.nr), 4*g.nr))
 	}
 	b.group = max(1, 16384/max(b.kc*g.nr, 1))
+}
+
+// rows is the range of a block of rows.
+func (b *blockedProduct[T]) rows(i int) (first, count int) {
+	panels := ceilDiv(b.m, b.g.mr)
+	first = i * panels / b.rowBlocks * b.g.mr
+	return first, min((i+1)*panels/b.rowBlocks*b.g.mr, b.m) - first
 }
 
 // workspace is the number of elements of scratch that run needs.
@@ -86,7 +97,7 @@ func (b *blockedProduct[T]) run(p *pool, work []T) {
 			b.packing = true
 			p.run(ceilDiv(b.nj, b.group*b.g.nr), b)
 			b.packing = false
-			p.run(ceilDiv(b.m, b.mc)*ceilDiv(b.nj, b.cols), b)
+			p.run(b.rowBlocks*ceilDiv(b.nj, b.cols), b)
 		}
 	}
 	b.workA, b.workB = nil, nil
@@ -99,9 +110,9 @@ func (b *blockedProduct[T]) part(i, worker int) {
 		b.b.packPanels(&b.workB[first*b.depth], b.j0+first, min(b.group*b.g.nr, b.nj-first), b.p0, b.depth)
 		return
 	}
-	rows := ceilDiv(b.m, b.mc)
-	i0, j0 := i%rows*b.mc, i/rows*b.cols
-	m, n := min(b.mc, b.m-i0), min(b.cols, b.nj-j0)
+	i0, m := b.rows(i % b.rowBlocks)
+	j0 := i / b.rowBlocks * b.cols
+	n := min(b.cols, b.nj-j0)
 	a := &b.workA[worker*b.sizeA()]
 	b.a.packPanels(a, i0, m, b.p0, b.depth)
 
