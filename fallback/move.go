@@ -266,9 +266,8 @@ func stridedPlane(size int) func(m *plane) {
 func strided[T any](m *plane) {
 	for i := range m.n1 {
 		d, s := unsafe.Add(m.dst, i*m.d1), unsafe.Add(m.src, i*m.s1)
-		for range m.n0 {
-			*(*T)(d) = *(*T)(s)
-			d, s = unsafe.Add(d, m.d0), unsafe.Add(s, m.s0)
+		for j := range m.n0 { // a pointer that steps on would leave the tensor after the last element
+			*(*T)(unsafe.Add(d, j*m.d0)) = *(*T)(unsafe.Add(s, j*m.s0))
 		}
 	}
 }
