@@ -32,7 +32,7 @@ type reduceColumns[T real] struct {
 }
 
 const (
-	stripRows    = 128
+	stripRows    = 256
 	stripColumns = 1024
 	foldedWidth  = 512 // narrower rows are folded
 )
@@ -146,8 +146,16 @@ func (e *reduceColumns[T]) part(i, worker int) {
 
 // joinAll adds a strip to partial results.
 func joinAll[T real](op kernels.ReduceOp, p []partial, acc []T) {
-	for c, x := range acc {
-		p[c].join(op, partial{value: float64(x)})
+	switch op {
+	case kernels.ReduceProd, kernels.ReduceMax, kernels.ReduceMin:
+		for c, x := range acc {
+			p[c].join(op, partial{value: float64(x)})
+		}
+	default:
+		p = p[:len(acc)]
+		for c, x := range acc {
+			p[c].value += float64(x)
+		}
 	}
 }
 

@@ -15,9 +15,10 @@ type reduceRows[T real] struct {
 	layout reduceLayout
 	count  int
 
-	chunks  int // of an output
-	perRow  int // chunks in a row, if rows are long
-	perPart int // outputs in a part, if each is one chunk
+	f       rowFn[T] // reduces a block; nil for log-sum-exp
+	chunks  int      // of an output
+	perRow  int      // chunks in a row, if rows are long
+	perPart int      // outputs in a part, if each is one chunk
 	partial []partial
 	threads bool
 
@@ -36,6 +37,9 @@ func newReduceRows[T real](d *Device, v *vecmath[T], k kernels.Reduce, l reduceL
 		e.partial = make([]partial, l.outputs*e.chunks)
 	}
 	e.perPart = max(1, reduceChunk/e.count)
+	e.f = map[kernels.ReduceOp]rowFn[T]{kernels.ReduceSum: v.rowSum, kernels.ReduceMean: v.rowSum, kernels.ReduceL1: v.rowSumAbs,
+		kernels.ReduceL2: v.rowSumSq, kernels.ReduceSumSq: v.rowSumSq, kernels.ReduceProd: v.rowProd, kernels.ReduceMax: v.rowMax,
+		kernels.ReduceMin: v.rowMin}[k.Op]
 	e.threads = kernels.Elems(k.Shape)*k.Type.Size() >= reduceParallel
 	if k.Op == kernels.ReduceLogSumExp {
 		for range d.Threads() {
@@ -83,7 +87,15 @@ func (e *reduceRows[T]) part(i, worker int) {
 		e.partial[i] = e.chunk(i/e.chunks, i%e.chunks, worker)
 		return
 	}
-	for o := i * e.perPart; o < min((i+1)*e.perPart, e.layout.outputs); o++ {
+	first, end := i*e.perPart, min((i+1)*e.perPart, e.layout.outputs)
+	if n := e.layout.inner; e.layout.rows == 1 && n <= rowBlock && e.f != nil { // one block an output, one after another
+		for o := first; o < end; o++ {
+			p := partial{value: float64(e.f(&e.in[o*n], n))}
+			e.out[o] = T(p.finish(e.op, e.count))
+		}
+		return
+	}
+	for o := first; o < end; o++ {
 		p := e.someRows(o, 0, e.layout.rows, worker)
 		e.out[o] = T(p.finish(e.op, e.count))
 	}
@@ -116,31 +128,15 @@ func (e *reduceRows[T]) someRows(output, first, end, worker int) partial {
 
 // row adds a row to p.
 func (e *reduceRows[T]) row(p *partial, x []T, worker int) {
-	switch e.op {
-	case kernels.ReduceMax:
-		p.value = max(p.value, float64(e.v.rowMax(&x[0], len(x))))
-		return
-	case kernels.ReduceMin:
-		p.value = min(p.value, float64(e.v.rowMin(&x[0], len(x))))
-		return
-	case kernels.ReduceLogSumExp:
+	if e.f == nil {
 		for ; len(x) > 0; x = x[min(len(x), rowBlock):] {
 			e.exponentials(p, x[:min(len(x), rowBlock)], worker)
 		}
 		return
 	}
-	f := e.v.rowSum
-	switch e.op {
-	case kernels.ReduceL1:
-		f = e.v.rowSumAbs
-	case kernels.ReduceL2, kernels.ReduceSumSq:
-		f = e.v.rowSumSq
-	case kernels.ReduceProd:
-		f = e.v.rowProd
-	}
 	for len(x) > 0 {
 		n := min(len(x), rowBlock)
-		p.join(e.op, partial{value: float64(f(&x[0], n))})
+		p.join(e.op, partial{value: float64(e.f(&x[0], n))})
 		x = x[n:]
 	}
 }

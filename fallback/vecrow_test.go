@@ -155,3 +155,45 @@ func TestElementwiseSteadyState(t *testing.T) {
 		}
 	}
 }
+
+// TestElementwiseLarge adds tensors that are too large for the caches, at odd offsets, and over one of the inputs.
+func TestElementwiseLarge(t *testing.T) {
+	const n = 8<<20 + 13
+	a, b, c := make([]float32, n+2), make([]float32, n+2), make([]float32, n+2)
+	for i := range a {
+		a[i], b[i] = float32(i%1000), float32(i%77)
+	}
+	for _, l := range Levels() {
+		e, err := newDevice(t, AtLevel(l), Threads(2)).Prepare(kernels.Map(kernels.F32, kernels.Add, []int{n}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := kernels.AllocHost(e.Workspace())
+		if err != nil {
+			t.Fatal(err)
+		}
+		work := m.Arg(0, e.Workspace())
+		for _, over := range []bool{false, true} {
+			out := c
+			if over {
+				out = append([]float32(nil), a...)
+			}
+			x := a
+			if over {
+				x = out
+			}
+			args := []kernels.Arg{kernels.HostArg(x[1 : n+1]), kernels.HostArg(b[:n]), kernels.HostArg(out[1 : n+1])}
+			if err := e.Run(args, work); err != nil {
+				t.Fatal(err)
+			}
+			for i := range n {
+				if want := a[i+1] + b[i]; out[i+1] != want {
+					t.Fatalf("%s over=%v: element %d is %v, want %v", l, over, i, out[i+1], want)
+				}
+			}
+			if out[0] != 0 && !over || out[n+1] != 0 && !over {
+				t.Fatalf("%s: wrote beside the output", l)
+			}
+		}
+	}
+}

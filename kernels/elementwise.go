@@ -253,7 +253,7 @@ func (k Elementwise) MayAlias(out, in int) bool {
 		slices.Equal(k.Inputs[in].Strides, DenseStrides(k.Shape))
 }
 
-// Tolerance allows a few units in the last place a step; see EltOp's documentation in docs/ for each function's bound.
+// Tolerance allows a few units in the last place a step; docs/vector-math.md has each function's bound on the CPU.
 func (k Elementwise) Tolerance() Tolerance {
 	e := k.Type.Epsilon() * float64(8+4*len(k.Code))
 	return Tolerance{Abs: e * 0x1p-20, Rel: e, Norm: e / 4}

@@ -37,7 +37,8 @@ func (o ReduceOp) String() string {
 // reduced axis stays as an extent of 1 is a matter of the caller's shapes. With no axis each element is reduced by itself.
 //
 // Sums are blocked: F32 lanes inside a block, F64 across blocks, in an order that depends on the shape alone, so that the
-// error grows with the length of a block and not with that of the axis, and any number of threads gives equal bits.
+// error grows with the length of a block and not with that of the axis, and any number of threads gives equal bits. What overflows inside
+// a block (squares from 1e19 on in F32) is infinite.
 //
 // Operands: in [Shape], out [kept extents].
 type Reduce struct {
