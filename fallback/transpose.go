@@ -15,11 +15,21 @@ type transposeTile struct {
 	run   func(dst, src unsafe.Pointer, dstStride, srcStride, blocks int)
 }
 
+// transposeChunk is the number of rows of src that are gone through at a time, so that few pages are in use at once.
+const transposeChunk = 128
+
 // transposePlane is the routine for a plane whose first axis is dense in src and whose second is dense in dst.
 func transposePlane(l Level, size int) func(m *plane) {
 	if tiles := transposeTiles(l, size); tiles != nil {
 		large, small := tiles[0], tiles[1]
-		return func(m *plane) { transposeByTiles(m, size, large, small) }
+		return func(m *plane) {
+			for j := 0; j < m.n0; j += transposeChunk {
+				part := *m
+				part.n0 = min(transposeChunk, m.n0-j)
+				part.dst, part.src = unsafe.Add(m.dst, j*m.d0), unsafe.Add(m.src, j*m.s0)
+				transposeByTiles(&part, size, large, small)
+			}
+		}
 	}
 	return func(m *plane) { transposeBlocked(m, size) }
 }
