@@ -19,6 +19,7 @@ func (m *Machine) optimise() error {
 	p.readThroughCopies()
 	p.transposeInProducts()
 	p.eliminateDead()
+	p.foldNorms()
 	p.fuseEpilogues()
 	p.fuseElementwise()
 	if m.cfg.remat {
