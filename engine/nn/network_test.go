@@ -395,3 +395,35 @@ func TestSwitchedBranches(t *testing.T) {
 		}
 	}
 }
+
+// TestOptimizerScope restricts an optimiser to a part of the network, and hands its state on to a graph of another batch size.
+func TestOptimizerScope(t *testing.T) {
+	params := nn.NewParams(1)
+	k := newTask(t, params, smallNet(), 8)
+	classifier := nn.Only(func(p *nn.Param) bool { return strings.HasPrefix(p.Name, "classifier.") })
+	opt, err := nn.NewOptimizer(k.b, k.cost, nn.Adam(0), classifier)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := params.Clone()
+	k.run(t, opt, 0, 3)
+	for _, p := range params.Trained() {
+		same := slices.Equal(p.Value.Data().([]float32), before.Get(p.Name).Value.Data().([]float32))
+		if want := !strings.HasPrefix(p.Name, "classifier."); same != want {
+			t.Errorf("%s stays as it is: %v, want %v", p.Name, same, want)
+		}
+	}
+	moment := slices.Clone(opt.State().Get("classifier.weight/m").Value.Data().([]float32))
+	larger := newTask(t, params, smallNet(), 16)
+	next, err := nn.OptimizerWithState(larger.b, larger.cost, nn.Adam(0), opt, classifier)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next.Steps() != 3 || !slices.Equal(moment, next.State().Get("classifier.weight/m").Value.Data().([]float32)) {
+		t.Errorf("after %d steps, the state was not handed on", next.Steps())
+	}
+	larger.run(t, next, 3, 4)
+	if slices.Equal(moment, opt.State().Get("classifier.weight/m").Value.Data().([]float32)) {
+		t.Error("the state is not shared")
+	}
+}

@@ -57,6 +57,26 @@ func TestSimpleNetPresets(t *testing.T) {
 	}
 }
 
+// TestImageNetCounts compares with the published counts of the large networks: strides in the first convolutions, normalisation everywhere.
+func TestImageNetCounts(t *testing.T) {
+	for _, c := range []struct {
+		genome string
+		params int
+	}{
+		{"64s2 128s2 128s2 128 128 128 p 256 256 256 512 p 2048k1 256k1 256", 5752808},
+		{"32s2 64s2 64s2 64 64 64 p 128 128 128 256 p 1024k1 128k1 128", 1506792},
+		{"128s2 192s2 192s2 192 192 192 p 320 320 320 640 p 2560k1 320k1 320", 9508968},
+	} {
+		m, err := ParseSimpleNet(c.genome, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if weights, norms, _ := counts(t, m, 1, 224, 224, 3); weights+norms != c.params {
+			t.Errorf("%s: %d parameters, want %d", c.genome, weights+norms, c.params)
+		}
+	}
+}
+
 func TestResNet20Counts(t *testing.T) {
 	weights, norms, s := counts(t, ResNet20(10), 1, 32, 32, 3)
 	if weights+norms != 272474 {
