@@ -86,33 +86,12 @@ func BenchmarkConv(b *testing.B) {
 }
 
 func benchmarkKernel(b *testing.B, d *Device, k kernels.Kernel) {
-	exec, err := d.Prepare(k)
-	if err != nil {
-		b.Fatal(err)
-	}
-	var args []kernels.Arg
-	for i, o := range k.Operands() {
-		m, err := d.Alloc(o.Bytes())
-		if err != nil {
-			b.Fatal(err)
-		}
-		a := m.Arg(0, o.Bytes())
-		for j, s := range [][]float32{kernels.Slice[float32](a)} {
-			for n := range s {
-				s[n] = float32((n*2654435761+i+j)%1024)/512 - 1
-			}
-		}
-		args = append(args, a)
-	}
-	m, err := d.Alloc(exec.Workspace())
-	if err != nil {
-		b.Fatal(err)
-	}
+	exec, args, workspace := preparedConv(b, d, k)
 	best := time.Duration(1 << 62)
 	b.ReportAllocs()
 	for b.Loop() {
 		start := time.Now()
-		if err := exec.Run(args, m.Arg(0, exec.Workspace())); err != nil {
+		if err := exec.Run(args, workspace); err != nil {
 			b.Fatal(err)
 		}
 		best = min(best, time.Since(start))

@@ -39,7 +39,7 @@ DATA depthwiseMask<>+124(SB)/4, $0x00000000
 GLOBL depthwiseMask<>(SB), RODATA|NOPTR, $128
 
 // func depthwiseLineAVX2(x *float32, w *float32, y *float32, bias *float32, residual *float32, taps *int, ntaps int, n int, xstep int, ystep int, channels int, lo float32, hi float32)
-// Requires: AVX, CMOV, FMA3
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·depthwiseLineAVX2(SB), NOSPLIT, $0-96
 	MOVQ x+0(FP), AX
 	MOVQ y+16(FP), CX
@@ -70,6 +70,7 @@ wide4:
 	MOVQ    ntaps+48(FP), R11
 	MOVQ    xstep+64(FP), R12
 	LEAQ    (R12)(R12*2), R13
+	MOVQ    BX, R14
 	TESTQ   R11, R11
 	JZ      wide4Summed
 
@@ -92,33 +93,51 @@ wide4Tap:
 	JNZ         wide4Tap
 
 wide4Summed:
-	MOVQ    ystep+72(FP), R10
-	MOVQ    residual+32(FP), R12
-	TESTQ   R12, R12
-	JZ      wide4Store
-	MOVQ    SI, R11
-	SUBQ    y+16(FP), R11
-	ADDQ    R12, R11
-	VMOVUPS (R11), Y8
-	VADDPS  Y8, Y0, Y0
-	VMOVUPS 32(R11), Y8
-	VADDPS  Y8, Y1, Y1
-	ADDQ    R10, R11
-	VMOVUPS (R11), Y8
-	VADDPS  Y8, Y2, Y2
-	VMOVUPS 32(R11), Y8
-	VADDPS  Y8, Y3, Y3
-	ADDQ    R10, R11
-	VMOVUPS (R11), Y8
-	VADDPS  Y8, Y4, Y4
-	VMOVUPS 32(R11), Y8
-	VADDPS  Y8, Y5, Y5
-	ADDQ    R10, R11
-	VMOVUPS (R11), Y8
-	VADDPS  Y8, Y6, Y6
-	VMOVUPS 32(R11), Y8
-	VADDPS  Y8, Y7, Y7
-	ADDQ    R10, R11
+	MOVQ       ystep+72(FP), R10
+	LEAQ       (R14)(R12*4), R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	LEAQ       (SI)(R10*4), R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	MOVQ       residual+32(FP), R12
+	TESTQ      R12, R12
+	JZ         wide4Store
+	MOVQ       SI, R11
+	SUBQ       y+16(FP), R11
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Y8
+	VADDPS     Y8, Y0, Y0
+	VMOVUPS    32(R11), Y8
+	VADDPS     Y8, Y1, Y1
+	ADDQ       R10, R11
+	VMOVUPS    (R11), Y8
+	VADDPS     Y8, Y2, Y2
+	VMOVUPS    32(R11), Y8
+	VADDPS     Y8, Y3, Y3
+	ADDQ       R10, R11
+	VMOVUPS    (R11), Y8
+	VADDPS     Y8, Y4, Y4
+	VMOVUPS    32(R11), Y8
+	VADDPS     Y8, Y5, Y5
+	ADDQ       R10, R11
+	VMOVUPS    (R11), Y8
+	VADDPS     Y8, Y6, Y6
+	VMOVUPS    32(R11), Y8
+	VADDPS     Y8, Y7, Y7
+	ADDQ       R10, R11
 
 wide4Store:
 	VBROADCASTSS lo+88(FP), Y8
@@ -178,6 +197,7 @@ narrow4:
 	MOVQ       ntaps+48(FP), R11
 	MOVQ       xstep+64(FP), R12
 	LEAQ       (R12)(R12*2), R13
+	MOVQ       BX, R14
 	TESTQ      R11, R11
 	JZ         narrow4Summed
 
@@ -200,6 +220,24 @@ narrow4Tap:
 
 narrow4Summed:
 	MOVQ       ystep+72(FP), R10
+	LEAQ       (R14)(R12*4), R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	LEAQ       (SI)(R10*4), R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
 	MOVQ       residual+32(FP), R12
 	TESTQ      R12, R12
 	JZ         narrow4Store
@@ -276,6 +314,7 @@ wide1:
 	MOVQ    ntaps+48(FP), R11
 	MOVQ    xstep+64(FP), R12
 	LEAQ    (R12)(R12*2), R12
+	MOVQ    BX, R12
 	TESTQ   R11, R11
 	JZ      wide1Summed
 
@@ -339,6 +378,7 @@ narrow1:
 	MOVQ       ntaps+48(FP), R11
 	MOVQ       xstep+64(FP), R12
 	LEAQ       (R12)(R12*2), R12
+	MOVQ       BX, R12
 	TESTQ      R11, R11
 	JZ         narrow1Summed
 
@@ -545,7 +585,7 @@ done:
 	RET
 
 // func depthwiseLineAVX512(x *float32, w *float32, y *float32, bias *float32, residual *float32, taps *int, ntaps int, n int, xstep int, ystep int, channels int, lo float32, hi float32)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·depthwiseLineAVX512(SB), NOSPLIT, $0-96
 	MOVQ x+0(FP), AX
 	MOVQ y+16(FP), CX
@@ -576,6 +616,7 @@ wide4:
 	MOVQ    ntaps+48(FP), R11
 	MOVQ    xstep+64(FP), R12
 	LEAQ    (R12)(R12*2), R13
+	MOVQ    BX, R14
 	TESTQ   R11, R11
 	JZ      wide4Summed
 
@@ -598,33 +639,59 @@ wide4Tap:
 	JNZ         wide4Tap
 
 wide4Summed:
-	MOVQ    ystep+72(FP), R10
-	MOVQ    residual+32(FP), R12
-	TESTQ   R12, R12
-	JZ      wide4Store
-	MOVQ    SI, R11
-	SUBQ    y+16(FP), R11
-	ADDQ    R12, R11
-	VMOVUPS (R11), Z8
-	VADDPS  Z8, Z0, Z0
-	VMOVUPS 64(R11), Z8
-	VADDPS  Z8, Z1, Z1
-	ADDQ    R10, R11
-	VMOVUPS (R11), Z8
-	VADDPS  Z8, Z2, Z2
-	VMOVUPS 64(R11), Z8
-	VADDPS  Z8, Z3, Z3
-	ADDQ    R10, R11
-	VMOVUPS (R11), Z8
-	VADDPS  Z8, Z4, Z4
-	VMOVUPS 64(R11), Z8
-	VADDPS  Z8, Z5, Z5
-	ADDQ    R10, R11
-	VMOVUPS (R11), Z8
-	VADDPS  Z8, Z6, Z6
-	VMOVUPS 64(R11), Z8
-	VADDPS  Z8, Z7, Z7
-	ADDQ    R10, R11
+	MOVQ       ystep+72(FP), R10
+	LEAQ       (R14)(R12*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	LEAQ       (SI)(R10*4), R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R10, R11
+	MOVQ       residual+32(FP), R12
+	TESTQ      R12, R12
+	JZ         wide4Store
+	MOVQ       SI, R11
+	SUBQ       y+16(FP), R11
+	ADDQ       R12, R11
+	VMOVUPS    (R11), Z8
+	VADDPS     Z8, Z0, Z0
+	VMOVUPS    64(R11), Z8
+	VADDPS     Z8, Z1, Z1
+	ADDQ       R10, R11
+	VMOVUPS    (R11), Z8
+	VADDPS     Z8, Z2, Z2
+	VMOVUPS    64(R11), Z8
+	VADDPS     Z8, Z3, Z3
+	ADDQ       R10, R11
+	VMOVUPS    (R11), Z8
+	VADDPS     Z8, Z4, Z4
+	VMOVUPS    64(R11), Z8
+	VADDPS     Z8, Z5, Z5
+	ADDQ       R10, R11
+	VMOVUPS    (R11), Z8
+	VADDPS     Z8, Z6, Z6
+	VMOVUPS    64(R11), Z8
+	VADDPS     Z8, Z7, Z7
+	ADDQ       R10, R11
 
 wide4Store:
 	VBROADCASTSS lo+88(FP), Z8
@@ -684,6 +751,7 @@ narrow4:
 	MOVQ      ntaps+48(FP), R11
 	MOVQ      xstep+64(FP), R12
 	LEAQ      (R12)(R12*2), R13
+	MOVQ      BX, R14
 	TESTQ     R11, R11
 	JZ        narrow4Summed
 
@@ -705,25 +773,43 @@ narrow4Tap:
 	JNZ         narrow4Tap
 
 narrow4Summed:
-	MOVQ      ystep+72(FP), R10
-	MOVQ      residual+32(FP), R12
-	TESTQ     R12, R12
-	JZ        narrow4Store
-	MOVQ      SI, R11
-	SUBQ      y+16(FP), R11
-	ADDQ      R12, R11
-	VMOVUPS.Z (R11), K1, Z4
-	VADDPS    Z4, Z0, Z0
-	ADDQ      R10, R11
-	VMOVUPS.Z (R11), K1, Z4
-	VADDPS    Z4, Z1, Z1
-	ADDQ      R10, R11
-	VMOVUPS.Z (R11), K1, Z4
-	VADDPS    Z4, Z2, Z2
-	ADDQ      R10, R11
-	VMOVUPS.Z (R11), K1, Z4
-	VADDPS    Z4, Z3, Z3
-	ADDQ      R10, R11
+	MOVQ       ystep+72(FP), R10
+	LEAQ       (R14)(R12*4), R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	LEAQ       (SI)(R10*4), R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	PREFETCHT0 (R11)
+	ADDQ       R10, R11
+	MOVQ       residual+32(FP), R12
+	TESTQ      R12, R12
+	JZ         narrow4Store
+	MOVQ       SI, R11
+	SUBQ       y+16(FP), R11
+	ADDQ       R12, R11
+	VMOVUPS.Z  (R11), K1, Z4
+	VADDPS     Z4, Z0, Z0
+	ADDQ       R10, R11
+	VMOVUPS.Z  (R11), K1, Z4
+	VADDPS     Z4, Z1, Z1
+	ADDQ       R10, R11
+	VMOVUPS.Z  (R11), K1, Z4
+	VADDPS     Z4, Z2, Z2
+	ADDQ       R10, R11
+	VMOVUPS.Z  (R11), K1, Z4
+	VADDPS     Z4, Z3, Z3
+	ADDQ       R10, R11
 
 narrow4Store:
 	VBROADCASTSS lo+88(FP), Z4
@@ -782,6 +868,7 @@ wide1:
 	MOVQ    ntaps+48(FP), R11
 	MOVQ    xstep+64(FP), R12
 	LEAQ    (R12)(R12*2), R12
+	MOVQ    BX, R12
 	TESTQ   R11, R11
 	JZ      wide1Summed
 
@@ -845,6 +932,7 @@ narrow1:
 	MOVQ      ntaps+48(FP), R11
 	MOVQ      xstep+64(FP), R12
 	LEAQ      (R12)(R12*2), R12
+	MOVQ      BX, R12
 	TESTQ     R11, R11
 	JZ        narrow1Summed
 

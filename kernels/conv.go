@@ -172,7 +172,7 @@ func (g ConvGeometry) Validate() error {
 		}
 		for _, v := range f.v {
 			if v < f.min || v > 1<<30 {
-				return fmt.Errorf("convolution: %s %v: want at least %d", f.name, f.v, f.min)
+				return fmt.Errorf("convolution: %s %v: want %d to %d", f.name, f.v, f.min, 1<<30)
 			}
 		}
 	}

@@ -132,10 +132,11 @@ func depthwiseGroup(s convISA, label string, c, x, w, y reg.Register, pixels, nv
 	taps, count := Load(Param("taps"), GP64()), Load(Param("ntaps"), GP64())
 	xs, xs3 := Load(Param("xstep"), GP64()), GP64()
 	LEAQ(Mem{Base: xs, Index: xs, Scale: 2}, xs3)
+	xo, wo := GP64(), GP64()
+	MOVQ(x, xo)
 	TESTQ(count, count)
 	JZ(LabelRef(label + "Summed"))
 	Label(label + "Tap")
-	xo, wo := GP64(), GP64()
 	MOVQ(Mem{Base: taps}, xo)
 	MOVQ(Mem{Base: taps, Disp: 8}, wo)
 	ADDQ(x, xo)
@@ -153,6 +154,10 @@ func depthwiseGroup(s convISA, label string, c, x, w, y reg.Register, pixels, nv
 	JNZ(LabelRef(label + "Tap"))
 	Label(label + "Summed")
 	ys, to := Load(Param("ystep"), GP64()), GP64()
+	if pixels == 4 { // fetch the same channels of the next group: of the last tap, which is the furthest ahead, and of the result
+		fetchGroup(s, nv, xo, xs)
+		fetchGroup(s, nv, y, ys)
+	}
 	residual := Load(Param("residual"), GP64())
 	TESTQ(residual, residual)
 	JZ(LabelRef(label + "Store"))
@@ -183,6 +188,18 @@ func depthwiseGroup(s convISA, label string, c, x, w, y reg.Register, pixels, nv
 			m.store(a, 0, Mem{Base: to, Disp: v * s.bytes()})
 		}
 		ADDQ(ys, to)
+	}
+}
+
+// fetchGroup fetches nv vectors of each of the four pixels after the next four.
+func fetchGroup(s convISA, nv int, p, step reg.Register) {
+	next := GP64()
+	LEAQ(Mem{Base: p, Index: step, Scale: 4}, next)
+	for range 4 {
+		for b := 0; b < nv*s.bytes(); b += 64 {
+			PREFETCHT0(Mem{Base: next, Disp: b})
+		}
+		ADDQ(step, next)
 	}
 }
 
