@@ -32,7 +32,7 @@ type reduceColumns[T real] struct {
 }
 
 const (
-	stripRows    = 256
+	stripRows    = 128
 	stripColumns = 1024
 	foldedWidth  = 512 // narrower rows are folded
 )
@@ -205,30 +205,9 @@ func (e *reduceColumns[T]) accumulate(acc []T, s, first, end, worker int) {
 			e.v.apply(kernels.Abs, tmp[:len(x)], x)
 			e.v.apply2(kernels.Add, a, a, tmp[:len(x)])
 		default:
-			if r+4 < end && e.regular(r) { // the last wide row may be shorter, hence < and not ≤
-				e.v.addRows(&a[0], &x[0], e.step(), len(x))
-				r += 3
-				continue
-			}
 			e.v.apply2(kernels.Add, a, a, x)
 		}
 	}
-}
-
-// regular says whether rows r to r+3 lie at equal distances, which step gives.
-func (e *reduceColumns[T]) regular(r int) bool {
-	if e.fold > 1 {
-		return true
-	}
-	n := len(e.layout.reduced)
-	return n > 0 && r%e.layout.reduced[n-1] <= e.layout.reduced[n-1]-4
-}
-
-func (e *reduceColumns[T]) step() int {
-	if e.fold > 1 {
-		return e.width
-	}
-	return e.layout.reducedSteps[len(e.layout.reducedSteps)-1]
 }
 
 // addExponentials adds rows to a strip of log-sum-exps: their maximum first, then the exponentials relative to it. An infinite

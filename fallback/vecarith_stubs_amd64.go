@@ -169,9 +169,6 @@ func clampSTF32AVX2(dst *float32, a *float32, b *float32, c *float32, n int)
 // streamCopyF32AVX2 computes dst = a by stores that go past the caches. n must be a multiple of the vector's length and dst aligned to it. A fenceStores must follow before another thread reads dst.
 func streamCopyF32AVX2(dst *float32, a *float32, n int)
 
-// addRowsF32AVX2 computes dst += (a₀ + a₁) + (a₂ + a₃), rows that lie stride elements apart.
-func addRowsF32AVX2(dst *float32, a *float32, stride int, n int)
-
 // negF64AVX2 computes -a.
 func negF64AVX2(dst *float64, a *float64, n int)
 
@@ -336,9 +333,6 @@ func clampSTF64AVX2(dst *float64, a *float64, b *float64, c *float64, n int)
 
 // streamCopyF64AVX2 computes dst = a by stores that go past the caches. n must be a multiple of the vector's length and dst aligned to it. A fenceStores must follow before another thread reads dst.
 func streamCopyF64AVX2(dst *float64, a *float64, n int)
-
-// addRowsF64AVX2 computes dst += (a₀ + a₁) + (a₂ + a₃), rows that lie stride elements apart.
-func addRowsF64AVX2(dst *float64, a *float64, stride int, n int)
 
 // negF32AVX512 computes -a.
 func negF32AVX512(dst *float32, a *float32, n int)
@@ -505,9 +499,6 @@ func clampSTF32AVX512(dst *float32, a *float32, b *float32, c *float32, n int)
 // streamCopyF32AVX512 computes dst = a by stores that go past the caches. n must be a multiple of the vector's length and dst aligned to it. A fenceStores must follow before another thread reads dst.
 func streamCopyF32AVX512(dst *float32, a *float32, n int)
 
-// addRowsF32AVX512 computes dst += (a₀ + a₁) + (a₂ + a₃), rows that lie stride elements apart.
-func addRowsF32AVX512(dst *float32, a *float32, stride int, n int)
-
 // negF64AVX512 computes -a.
 func negF64AVX512(dst *float64, a *float64, n int)
 
@@ -672,9 +663,6 @@ func clampSTF64AVX512(dst *float64, a *float64, b *float64, c *float64, n int)
 
 // streamCopyF64AVX512 computes dst = a by stores that go past the caches. n must be a multiple of the vector's length and dst aligned to it. A fenceStores must follow before another thread reads dst.
 func streamCopyF64AVX512(dst *float64, a *float64, n int)
-
-// addRowsF64AVX512 computes dst += (a₀ + a₁) + (a₂ + a₃), rows that lie stride elements apart.
-func addRowsF64AVX512(dst *float64, a *float64, stride int, n int)
 
 // fenceStores makes the stores of streamCopy visible before any later store.
 func fenceStores()

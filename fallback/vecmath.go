@@ -45,10 +45,9 @@ type vecmath[T real] struct {
 
 	rowSum, rowSumAbs, rowSumSq, rowProd, rowMax, rowMin rowFn[T] // of at most rowBlock elements
 
-	rowDot    func(a, b *T, n int) T         // Σ a b
-	rowSqDev  func(a *T, mean T, n int) T    // Σ (a-mean)²
-	rowExpSum func(dst, a *T, m T, n int) T  // dst = exp(a-m), Σ dst
-	addRows   func(dst, a *T, stride, n int) // dst += 4 rows of a, stride elements apart
+	rowDot    func(a, b *T, n int) T        // Σ a b
+	rowSqDev  func(a *T, mean T, n int) T   // Σ (a-mean)²
+	rowExpSum func(dst, a *T, m T, n int) T // dst = exp(a-m), Σ dst
 }
 
 // rowBlock is the number of elements that a row routine reduces in the arithmetic of T. Longer rows are cut into such blocks, whose results are

@@ -162,7 +162,7 @@ func setF32AVX2(v *vecmath[float32]) {
 		scalarA: swapped3(fmaSF32AVX2), scalarA | scalarC: swapped3(fmaSTF32AVX2)}
 	v.ternary[kernels.Select] = [8]ternaryFn[float32]{0: chooseF32AVX2, scalarB: chooseSF32AVX2, scalarC: chooseTF32AVX2, scalarB | scalarC: chooseSTF32AVX2}
 	v.ternary[kernels.Clamp] = [8]ternaryFn[float32]{0: clampF32AVX2, scalarB | scalarC: clampSTF32AVX2}
-	v.fill, v.reluGrad, v.addRows = fillF32AVX2, reluGradF32AVX2, addRowsF32AVX2
+	v.fill, v.reluGrad = fillF32AVX2, reluGradF32AVX2
 	v.streamCopy, v.fence = streamed(32, streamCopyF32AVX2), fenceStores
 	v.rowSum, v.rowSumAbs, v.rowSumSq, v.rowProd = rowSumF32AVX2, rowSumAbsF32AVX2, rowSumSqF32AVX2, rowProdF32AVX2
 	v.rowMax, v.rowMin, v.rowDot, v.rowSqDev = rowMaxF32AVX2, rowMinF32AVX2, rowDotF32AVX2, rowSqDevF32AVX2
@@ -220,7 +220,7 @@ func setF32AVX512(v *vecmath[float32]) {
 		scalarA: swapped3(fmaSF32AVX512), scalarA | scalarC: swapped3(fmaSTF32AVX512)}
 	v.ternary[kernels.Select] = [8]ternaryFn[float32]{0: chooseF32AVX512, scalarB: chooseSF32AVX512, scalarC: chooseTF32AVX512, scalarB | scalarC: chooseSTF32AVX512}
 	v.ternary[kernels.Clamp] = [8]ternaryFn[float32]{0: clampF32AVX512, scalarB | scalarC: clampSTF32AVX512}
-	v.fill, v.reluGrad, v.addRows = fillF32AVX512, reluGradF32AVX512, addRowsF32AVX512
+	v.fill, v.reluGrad = fillF32AVX512, reluGradF32AVX512
 	v.streamCopy, v.fence = streamed(64, streamCopyF32AVX512), fenceStores
 	v.rowSum, v.rowSumAbs, v.rowSumSq, v.rowProd = rowSumF32AVX512, rowSumAbsF32AVX512, rowSumSqF32AVX512, rowProdF32AVX512
 	v.rowMax, v.rowMin, v.rowDot, v.rowSqDev = rowMaxF32AVX512, rowMinF32AVX512, rowDotF32AVX512, rowSqDevF32AVX512
@@ -260,7 +260,7 @@ func setF64AVX2(v *vecmath[float64]) {
 		scalarA: swapped3(fmaSF64AVX2), scalarA | scalarC: swapped3(fmaSTF64AVX2)}
 	v.ternary[kernels.Select] = [8]ternaryFn[float64]{0: chooseF64AVX2, scalarB: chooseSF64AVX2, scalarC: chooseTF64AVX2, scalarB | scalarC: chooseSTF64AVX2}
 	v.ternary[kernels.Clamp] = [8]ternaryFn[float64]{0: clampF64AVX2, scalarB | scalarC: clampSTF64AVX2}
-	v.fill, v.reluGrad, v.addRows = fillF64AVX2, reluGradF64AVX2, addRowsF64AVX2
+	v.fill, v.reluGrad = fillF64AVX2, reluGradF64AVX2
 	v.streamCopy, v.fence = streamed(32, streamCopyF64AVX2), fenceStores
 	v.rowSum, v.rowSumAbs, v.rowSumSq, v.rowProd = rowSumF64AVX2, rowSumAbsF64AVX2, rowSumSqF64AVX2, rowProdF64AVX2
 	v.rowMax, v.rowMin, v.rowDot, v.rowSqDev = rowMaxF64AVX2, rowMinF64AVX2, rowDotF64AVX2, rowSqDevF64AVX2
@@ -299,7 +299,7 @@ func setF64AVX512(v *vecmath[float64]) {
 		scalarA: swapped3(fmaSF64AVX512), scalarA | scalarC: swapped3(fmaSTF64AVX512)}
 	v.ternary[kernels.Select] = [8]ternaryFn[float64]{0: chooseF64AVX512, scalarB: chooseSF64AVX512, scalarC: chooseTF64AVX512, scalarB | scalarC: chooseSTF64AVX512}
 	v.ternary[kernels.Clamp] = [8]ternaryFn[float64]{0: clampF64AVX512, scalarB | scalarC: clampSTF64AVX512}
-	v.fill, v.reluGrad, v.addRows = fillF64AVX512, reluGradF64AVX512, addRowsF64AVX512
+	v.fill, v.reluGrad = fillF64AVX512, reluGradF64AVX512
 	v.streamCopy, v.fence = streamed(64, streamCopyF64AVX512), fenceStores
 	v.rowSum, v.rowSumAbs, v.rowSumSq, v.rowProd = rowSumF64AVX512, rowSumAbsF64AVX512, rowSumSqF64AVX512, rowProdF64AVX512
 	v.rowMax, v.rowMin, v.rowDot, v.rowSqDev = rowMaxF64AVX512, rowMinF64AVX512, rowDotF64AVX512, rowSqDevF64AVX512

@@ -43,12 +43,6 @@ func (v *vecmath[T]) genericRows() {
 			return d[i]
 		})
 	}
-	v.addRows = func(dst, a *T, stride, n int) {
-		d, x := vector(dst, n), vector(a, 3*stride+n)
-		for i := range d {
-			d[i] += (x[i] + x[i+stride]) + (x[i+2*stride] + x[i+3*stride])
-		}
-	}
 }
 
 // lanesOf adds up f of the elements in eight interleaved sums.

@@ -16,7 +16,6 @@ func vecarith() {
 			s.binaryArith()
 			s.ternaryArith()
 			s.streamCopy()
-			s.addRows()
 		}
 	}
 	tailWindow()
@@ -144,32 +143,6 @@ func (s vecISA) streamCopy() {
 	st.whole(4, func(vectors int) {
 		for v := range vectors {
 			VMOVNTPS(st.read(a, v, nil), Mem{Base: dst, Disp: v * s.bytes()})
-		}
-	})
-	VZEROUPPER()
-	RET()
-}
-
-// addRows adds four rows to dst.
-func (s vecISA) addRows() {
-	TEXT(s.title("addRows"), attr.NOSPLIT, "func(dst, a *"+s.goType()+", stride, n int)")
-	Doc(s.title("addRows") + " computes dst += (a₀ + a₁) + (a₂ + a₃), rows that lie stride elements apart.")
-	st := &vecLoop{vecISA: s, n: Load(Param("n"), GP64()).(gp)}
-	dst := st.pointer("dst")
-	rows := []gp{st.pointer("a")}
-	step := Load(Param("stride"), GP64()).(gp)
-	SHLQ(U8(map[int]int{4: 2, 8: 3}[s.size()]), step)
-	for i := range 3 {
-		r := GP64()
-		MOVQ(rows[i], r)
-		ADDQ(step, r)
-		rows, st.ptrs = append(rows, r), append(st.ptrs, r)
-	}
-	st.run(2, func(vectors int, m lanesMask) {
-		for v := range vectors {
-			x := s.add(st.read(rows[0], v, m), st.read(rows[1], v, m))
-			y := s.add(st.read(rows[2], v, m), st.read(rows[3], v, m))
-			st.write(s.add(st.read(dst, v, m), s.add(x, y)), dst, v, m)
 		}
 	})
 	VZEROUPPER()
