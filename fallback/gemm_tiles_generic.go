@@ -11,6 +11,7 @@ func genericKernels[T float]() *gemmKernels[T] {
 			goTile(4, k, a, 1, 4, b, 4, c, ldc, n, flags, bias, clamp)
 		},
 		strided:   [2][]stridedTile[T]{rows, rows},
+		wide:      [][]wideTile[T]{1: {{goWide, goWideRow[T]}, {4, rows[0]}, {2, rows[0]}}},
 		dot:       [4]dotTile[T]{{4, goDot[T](4, 1), goDot[T](1, 1)}, {4, goDot[T](4, 2), goDot[T](1, 2)}, {2, goDot[T](2, 4), goDot[T](1, 4)}, {1, goDot[T](1, 8), goDot[T](1, 8)}},
 		packLanes: 4, packRows: goPackRows[T], packTrans: goPackTransposed[T],
 	}
@@ -23,49 +24,78 @@ func goTileRows[T float](m int) stridedTile[T] {
 	}
 }
 
-// goTile is a tile of up to 4×4, by columns of 4 rows or one element at a time.
+// goTile is a tile of up to 4×4, by pairs of rows.
 func goTile[T float](m, k int, a *T, rs, cs int, b *T, ldb int, c *T, ldc, n, flags int, bias, clamp *T) {
-	for j := range n {
+	i := 0
+	for ; n == 4 && i+2 <= m; i += 2 {
+		s := goPair(k, at(a, i*rs), rs, cs, b, ldb)
+		goStore(s[:4], at(c, i*ldc), flags, bias, clamp)
+		goStore(s[4:], at(c, (i+1)*ldc), flags, bias, clamp)
+	}
+	for ; i < m; i++ {
 		var sum [4]T
-		if m == 4 {
-			sum = goDot4(k, a, rs, cs, at(b, j), ldb)
-		} else {
-			for i := range m {
-				for p := range k {
-					sum[i] += *at(a, i*rs+p*cs) * *at(b, p*ldb+j)
-				}
-			}
-		}
-		for i := range m {
-			y, s := at(c, i*ldc+j), sum[i]
-			if flags&tileAccumulate != 0 {
-				s += *y
-			}
-			if flags&tileBias != 0 {
-				s += *at(bias, j)
-			}
-			if flags&tileClamp != 0 {
-				s = goClamp(s, *clamp, *at(clamp, 1))
-			}
-			*y = s
-		}
+		goRow(sum[:n], k, at(a, i*rs), cs, b, ldb)
+		goStore(sum[:n], at(c, i*ldc), flags, bias, clamp)
 	}
 }
 
-// goDot4 multiplies four rows of A by one column of B.
-func goDot4[T float](k int, a *T, rs, cs int, b *T, ldb int) [4]T {
-	var s0, s1, s2, s3 T
+// goWide is the number of columns of the tile of one row.
+const goWide = 64
+
+// goWideRow is the tile of one row.
+func goWideRow[T float](k int, a *T, _, cs int, b *T, ldb int, c *T, _, n, flags int, bias, clamp *T) {
+	var sum [goWide]T
+	goRow(sum[:n], k, a, cs, b, ldb)
+	goStore(sum[:n], c, flags, bias, clamp)
+}
+
+// goStore finishes a row of sums and stores it.
+func goStore[T float](sum []T, c *T, flags int, bias, clamp *T) {
+	for j, s := range sum {
+		y := at(c, j)
+		if flags&tileAccumulate != 0 {
+			s += *y
+		}
+		if flags&tileBias != 0 {
+			s += *at(bias, j)
+		}
+		if flags&tileClamp != 0 {
+			s = goClamp(s, *clamp, *at(clamp, 1))
+		}
+		*y = s
+	}
+}
+
+// goPair multiplies two rows of A by four columns of B, with all sums in registers.
+func goPair[T float](k int, a *T, rs, cs int, b *T, ldb int) [8]T {
+	var s0, s1, s2, s3, t0, t1, t2, t3 T
 	size := int(unsafe.Sizeof(*a))
 	pa, pb := unsafe.Pointer(a), unsafe.Pointer(b)
-	for p := 0; p < k; p++ {
-		q := unsafe.Add(pa, p*cs*size)
-		x := *(*T)(unsafe.Add(pb, p*ldb*size))
-		s0 += *(*T)(q) * x
-		s1 += *(*T)(unsafe.Add(q, rs*size)) * x
-		s2 += *(*T)(unsafe.Add(q, 2*rs*size)) * x
-		s3 += *(*T)(unsafe.Add(q, 3*rs*size)) * x
+	rs, cs, ldb = rs*size, cs*size, ldb*size
+	for p := range k {
+		q, r := unsafe.Add(pa, p*cs), (*[4]T)(unsafe.Add(pb, p*ldb))
+		x, y := *(*T)(q), *(*T)(unsafe.Add(q, rs))
+		r0, r1, r2, r3 := r[0], r[1], r[2], r[3]
+		s0 += x * r0
+		s1 += x * r1
+		s2 += x * r2
+		s3 += x * r3
+		t0 += y * r0
+		t1 += y * r1
+		t2 += y * r2
+		t3 += y * r3
 	}
-	return [4]T{s0, s1, s2, s3}
+	return [8]T{s0, s1, s2, s3, t0, t1, t2, t3}
+}
+
+// goRow adds a row of A times B to sum.
+func goRow[T float](sum []T, k int, a *T, cs int, b *T, ldb int) {
+	for p := range k {
+		x, r := *at(a, p*cs), unsafe.Slice(at(b, p*ldb), len(sum))
+		for j, y := range r {
+			sum[j] += x * y
+		}
+	}
 }
 
 // goDot multiplies rows of x by q rows of y.
