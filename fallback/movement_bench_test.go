@@ -138,3 +138,21 @@ func indexExtent(k kernels.Kernel) int {
 	}
 	return 1
 }
+
+// BenchmarkMovementSmall is the cost of calls whose work is next to nothing.
+func BenchmarkMovementSmall(b *testing.B) {
+	t := kernels.F32
+	flipped, _ := kernels.Transpose(t, []int{8, 8}, []int{1, 0})
+	for _, k := range []kernels.Kernel{
+		flipped, kernels.Concat{Type: t, Outer: 4, Inner: 1, Parts: []int{4, 4}}, kernels.Embedding(t, kernels.I32, 10, 16, 4),
+		kernels.Dropout{Type: t, Outer: 1, Middle: 1, Inner: 64, P: 0.5}, kernels.SGD{Step: kernels.Step{Type: t, N: 64}}, kernels.NewAdam(t, 64),
+	} {
+		b.Run(k.Family(), func(b *testing.B) {
+			run := prepared(b, newDevice(b), k)
+			b.ReportAllocs()
+			for b.Loop() {
+				run()
+			}
+		})
+	}
+}

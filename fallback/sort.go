@@ -190,14 +190,17 @@ func (e *sortExec) smallest(in []uint32, heap []uint64) []uint64 {
 	}
 	slices.Sort(heap)
 	slices.Reverse(heap) // descending order is a heap with the largest on top
-	floats := e.typ == kernels.F32
 	bound := math.Float32frombits(in[uint32(heap[0])])
-	for i := len(heap); i < len(in); i++ {
-		if floats {
-			v := math.Float32frombits(in[i])
-			if e.descending && v <= bound || !e.descending && v >= bound {
-				continue
-			}
+	for i := len(heap); ; i++ {
+		switch {
+		case e.typ != kernels.F32:
+		case e.descending:
+			i = nextAbove(in, i, bound)
+		default:
+			i = nextBelow(in, i, bound)
+		}
+		if i >= len(in) {
+			break
 		}
 		if p := e.pack(in[i], i); p < heap[0] {
 			replaceTop(heap, p)
@@ -206,6 +209,26 @@ func (e *sortExec) smallest(in []uint32, heap []uint64) []uint64 {
 	}
 	slices.Sort(heap)
 	return heap
+}
+
+// nextAbove is the first position from i on whose float is not at most bound: greater, or NaN on either side.
+func nextAbove(in []uint32, i int, bound float32) int {
+	for ; i < len(in); i++ {
+		if !(math.Float32frombits(in[i]) <= bound) {
+			break
+		}
+	}
+	return i
+}
+
+// nextBelow is the first position from i on whose float is not at least bound.
+func nextBelow(in []uint32, i int, bound float32) int {
+	for ; i < len(in); i++ {
+		if !(math.Float32frombits(in[i]) >= bound) {
+			break
+		}
+	}
+	return i
 }
 
 // replaceTop puts x in the place of a heap's largest element.
