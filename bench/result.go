@@ -2,16 +2,15 @@ package bench
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/google/renameio/v2"
 	"github.com/klauspost/cpuid/v2"
 
 	"palladio/fallback"
@@ -169,14 +168,5 @@ func (r *Result) Write(dir string) (string, error) {
 	}
 	words := strings.FieldsFunc(strings.ToLower(r.Machine.CPU), func(c rune) bool { return !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9') })
 	name := filepath.Join(dir, fmt.Sprintf("%s-%s.json", strings.Join(words, "-"), r.When.Format("2006-01-02")))
-	tmp, err := os.CreateTemp(dir, "result-*.tmp")
-	if err != nil {
-		return "", err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(append(b, '\n'))
-	if err := errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close()); err != nil {
-		return "", fmt.Errorf("%s: %w", name, err)
-	}
-	return name, os.Rename(tmp.Name(), name)
+	return name, renameio.WriteFile(name, append(b, '\n'), 0o644)
 }

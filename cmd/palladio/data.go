@@ -2,14 +2,13 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"image/png"
 	"os"
-	"path/filepath"
 	"text/tabwriter"
 	"time"
 
+	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"palladio/engine/data"
@@ -102,23 +101,18 @@ func newDataShow() *cobra.Command {
 			if out == "" {
 				return nil
 			}
-			return writeFile(out, func(f *os.File) error { return png.Encode(f, train.Sheet(10, 20, max(1, 64/train.W))) })
+			f, err := renameio.NewPendingFile(out, renameio.WithPermissions(0o644))
+			if err != nil {
+				return err
+			}
+			defer f.Cleanup()
+			if err := png.Encode(f, train.Sheet(10, 20, max(1, 64/train.W))); err != nil {
+				return fmt.Errorf("%s: %w", out, err)
+			}
+			return f.CloseAtomicallyReplace()
 		},
 	}
 	c.Flags().StringVarP(&out, "out", "o", "", "write the images to this PNG file")
 	c.Flags().IntVar(&size, "size", 0, "scale a folder's images to this side")
 	return c
-}
-
-// writeFile lets f write a file that appears under its name only when it is whole.
-func writeFile(name string, f func(*os.File) error) error {
-	tmp, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	if err := errors.Join(f(tmp), tmp.Chmod(0o644), tmp.Sync(), tmp.Close()); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return os.Rename(tmp.Name(), name)
 }

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/google/renameio/v2"
 )
 
 // CacheDir is where fetched files are kept: $PALLADIO_CACHE, or the user's cache folder.
@@ -141,14 +143,13 @@ func copyFile(src, dst string) error {
 		return err
 	}
 	defer in.Close()
-	tmp, err := os.CreateTemp(filepath.Dir(dst), filepath.Base(dst)+".*.tmp")
+	out, err := renameio.NewPendingFile(dst, renameio.WithPermissions(0o644))
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name())
-	_, err = io.Copy(tmp, in)
-	if err = errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close()); err != nil {
+	defer out.Cleanup()
+	if _, err := io.Copy(out, in); err != nil {
 		return fmt.Errorf("%s: %w", dst, err)
 	}
-	return os.Rename(tmp.Name(), dst)
+	return out.CloseAtomicallyReplace()
 }

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"gorgonia.org/gorgonia"
-
 	"palladio/engine"
 	"palladio/engine/data"
 	"palladio/engine/nn"
@@ -77,11 +75,12 @@ func Train(ctx context.Context, j Job, started func(*Report)) (*Report, error) {
 		return nil, err
 	}
 	params := nn.NewParams(j.Fit.Seed)
-	summary, err := Summarise(net, params, train.H, train.W, train.C)
+	anatomy, err := Examine(net, 1, train.H, train.W, train.C)
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Model: name, Data: j.Data, Train: train.N, Held: held.N, Params: params.Count(), MACs: summary.MACs, Summary: summary}
+	summary := anatomy.Summary
+	r := &Report{Model: name, Data: j.Data, Train: train.N, Held: held.N, Params: summary.Params, MACs: summary.MACs, Summary: summary}
 	if started != nil {
 		started(r)
 	}
@@ -124,16 +123,6 @@ func (j Job) open(ctx context.Context) (train, held *data.Images, err error) {
 		train, err = train.Range(0, min(j.Limit, train.N))
 	}
 	return train, held, err
-}
-
-// Summarise lists a network's layers for one image of the given size, and makes its parameters.
-func Summarise(net nn.Module, params *nn.Params, h, w, c int) (nn.Summary, error) {
-	b := params.Build(gorgonia.NewGraph())
-	net.Forward(b, b.Input("x", 1, h, w, c))
-	if b.Err() != nil {
-		return nn.Summary{}, b.Err()
-	}
-	return b.Summary(), nil
 }
 
 // ProfileTo makes a FitOptions.Finished that writes the profile as a table and, if trace is not nil, as a Chrome trace.
