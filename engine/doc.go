@@ -19,11 +19,18 @@
 // to Keep. Outputs replaces that list. All other results live in an arena where they overwrite each other as soon as they are
 // no longer needed; KeepAll gives each node memory of its own. A kept value is overwritten by the next run.
 //
+// # Switch
+//
+// A graph may hold op.Switch operators, whose selectors are variables. Each run computes only what the chosen branches need, forward and
+// backward; the gradients of the others are absent: they are never computed, sums leave them out, an optimiser in the plan (WithUpdate)
+// leaves their parameters alone, and Node.Grad of such a parameter shows zeros. Plans are cached for each assignment of the selectors.
+//
 // # Stages
 //
-// Lowering (graph.go, lowering.go, builtin_*.go) turns nodes into calls. Passes (fold.go, cse.go, views.go, epilogue.go, fuse.go,
-// recompute.go) rewrite the list of calls. For each assignment of the graph's Switch selectors, path.go picks the calls that run, buffers.go
+// Lowering (graph.go, lowering.go, builtin_*.go) turns nodes into calls. Passes (fold.go, cse.go, views.go, foldnorm.go, epilogue.go,
+// fuse.go, recompute.go; optimise.go has their order) rewrite the list of calls. For each assignment of the graph's Switch selectors, path.go picks the calls that run, buffers.go
 // places their results, and the list of prepared calls is cached.
 //
-// The package must never compute: all arithmetic is the device's or, for operators without a kernel, gorgonia's.
+// The package must never compute: but for gradients that accumulate over runs (dual.go), all arithmetic is the device's or, for operators
+// without a kernel, gorgonia's.
 package engine
