@@ -329,6 +329,9 @@ func historyPlots(in Input) ([]plot, []member) {
 		return plot{name, c.done(), legends(in)}
 	}
 	for i, s := range in.Strategies {
+		if len(in.Strategies) == 1 {
+			break // nothing to compare
+		}
 		m := member{Name: s, Color: i % 6}
 		for _, t := range in.Trials {
 			if note(t).By == s {
