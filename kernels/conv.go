@@ -14,7 +14,8 @@ import (
 //
 //	y[n, p…, k] = Σ_{t…, c} x[n, p·Stride + t·Dilation - PadLo, g·C/Groups + c] · w[k, t…, c]   with g = k / (K/Groups)
 //
-// where x is 0 outside the image. Depthwise convolution is Groups = C; K/C is then the depth multiplier.
+// where x is 0 outside the image (so that an infinite filter gives NaN there). A device may use Winograd's algorithm where tolerance allows, through
+// which an infinity or NaN of the image spreads to neighbouring results. Depthwise convolution is Groups = C; K/C is then the depth multiplier.
 type ConvGeometry struct {
 	Batch    int
 	In       []int // spatial extents of the image

@@ -35,9 +35,9 @@ type columnMask struct {
 	k []reg.Register
 }
 
-// maskTable holds sixteen ones and sixteen zeros: AVX2's masks are windows of it.
-func maskTable() Mem {
-	t := GLOBL("convMask", attr.RODATA|attr.NOPTR)
+// maskTable holds sixteen ones and sixteen zeros: AVX2's masks are windows of it. Each family has its own, by name.
+func maskTable(name string) Mem {
+	t := GLOBL(name, attr.RODATA|attr.NOPTR)
 	for i := range 32 {
 		v := U32(0)
 		if i < 16 {
@@ -101,7 +101,7 @@ func (m columnMask) store(from reg.VecVirtual, v int, to Mem) {
 
 // conv builds the micro-kernels of convolution: a tile of the result stays in registers while all products are summed.
 func conv() {
-	mask := maskTable()
+	mask := maskTable("convMask")
 	for mr := 1; mr <= 14; mr++ {
 		for nv := 1; nv <= 2; nv++ {
 			convRows(convAVX512, mr, nv, true, mask)

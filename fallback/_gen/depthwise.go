@@ -9,14 +9,7 @@ import (
 
 // depthwise builds the kernels of depthwise convolution, channels in the lanes.
 func depthwise() {
-	mask := GLOBL("depthwiseMask", attr.RODATA|attr.NOPTR)
-	for i := range 32 {
-		v := U32(0)
-		if i < 16 {
-			v = U32(0xffffffff)
-		}
-		DATA(4*i, v)
-	}
+	mask := maskTable("depthwiseMask")
 	for _, s := range []convISA{convAVX2, convAVX512} {
 		depthwiseLine(s, mask)
 		depthwiseFilter(s, mask)

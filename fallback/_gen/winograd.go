@@ -158,28 +158,15 @@ func winograd() {
 			DATA(64*i+4*j, U32(math.Float32bits(v)))
 		}
 	}
-	mask := winogradMaskTable()
+	mask := maskTable("winogradMask")
 	for _, s := range []convISA{convAVX2, convAVX512} {
 		t := transform{s, constants}
 		t.gather("Input", inputRows, 6)
 		t.gather("Gradient", gradientRows, 4)
 		t.output(mask)
-		t.planes("Filter", filterRows, 3, 6)
-		t.planes("FilterGradient", filterGradientRows, 6, 3)
+		t.planes("Filter", filterRows, 3)
+		t.planes("FilterGradient", filterGradientRows, 6)
 	}
-}
-
-// winogradMaskTable is as maskTable, for this file's own symbols.
-func winogradMaskTable() Mem {
-	t := GLOBL("winogradMask", attr.RODATA|attr.NOPTR)
-	for i := range 32 {
-		v := U32(0)
-		if i < 16 {
-			v = U32(0xffffffff)
-		}
-		DATA(4*i, v)
-	}
-	return t
 }
 
 // both applies groups to the columns and then to the rows of an n x n patch; column reads patch element (i, j), emit takes the results
@@ -242,8 +229,8 @@ func (t transform) gather(what string, groups []rowsOf, n int) {
 	RET()
 }
 
-// planes builds a transform of n x n planes to m x m planes.
-func (t transform) planes(what string, groups []rowsOf, n, m int) {
+// planes builds a transform of n x n planes to as many as the rows of the groups squared.
+func (t transform) planes(what string, groups []rowsOf, n int) {
 	name := "winograd" + what + t.name
 	TEXT(name, attr.NOSPLIT, "func(x, y *float32, xstep, ystep, n int)")
 	Pragma("noescape")
@@ -285,7 +272,6 @@ func (t transform) planes(what string, groups []rowsOf, n, m int) {
 			ADDQ(ys, to)
 		}
 	})
-	_ = m
 	ADDQ(Imm(uint64(t.bytes())), x)
 	ADDQ(Imm(uint64(t.bytes())), y)
 	SUBQ(Imm(uint64(t.lanes)), count)

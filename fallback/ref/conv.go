@@ -1,10 +1,6 @@
 package ref
 
-import (
-	"math"
-
-	"palladio/kernels"
-)
+import "palladio/kernels"
 
 // convTerms calls f with the flat positions of every product x·w → y of a convolution, in a fixed order. The forward and both
 // backward passes are sums over these same terms.
@@ -83,30 +79,6 @@ func convFinish(e kernels.Epilogue, channels int, sum []float64, t []tensor) {
 		if e.Residual {
 			v += t[j].at(i)
 		}
-		out.set(i, convActivate(e.Act, v))
+		out.set(i, activate(e.Act, v))
 	}
-}
-
-func convActivate(a kernels.Activation, x float64) float64 {
-	switch a.Op {
-	case kernels.ReLU:
-		if x < 0 {
-			return 0
-		}
-	case kernels.Clamp:
-		return min(max(x, a.Min), a.Max)
-	case kernels.Tanh:
-		return math.Tanh(x)
-	case kernels.Sigmoid:
-		return 1 / (1 + math.Exp(-x))
-	case kernels.SiLU:
-		return x / (1 + math.Exp(-x))
-	case kernels.HardSwish:
-		return x * min(max(x+3, 0), 6) / 6
-	case kernels.GELU:
-		return x / 2 * (1 + math.Erf(x/math.Sqrt2))
-	case kernels.GELUTanh:
-		return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
-	}
-	return x
 }
