@@ -117,15 +117,13 @@ func (b *blockedProduct[T]) part(i, worker int) {
 	b.a.packPanels(a, i0, m, b.p0, b.depth)
 
 	first, last := b.p0 == 0, b.p0+b.depth == b.k
-	flags, bias := b.flags&tileAccumulate, b.bias
+	flags, bias := tileAccumulate, b.bias
 	if first {
 		flags = b.flags &^ tileClamp
 		if b.before {
 			b.epilogue.before(i0, m, b.j0+j0, n)
 			flags |= tileAccumulate
 		}
-	} else {
-		flags = tileAccumulate
 	}
 	if last {
 		flags |= b.flags & tileClamp

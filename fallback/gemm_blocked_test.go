@@ -52,11 +52,11 @@ func testBlocked[T float](t *testing.T, l Level, threads int, tol float64) {
 				if i >= guard && row < m && j < n {
 					want, norm = float64(bias[j]), 1
 					for q := range k {
-						av, bv := a[row*k+q], b[0]
+						av, bv := a[row*k+q], b[q*n+j]
 						if ta {
 							av = a[q*m+row]
 						}
-						if bv = b[q*n+j]; tb {
+						if tb {
 							bv = b[j*k+q]
 						}
 						want += 0.5 * float64(av) * float64(bv)
