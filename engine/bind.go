@@ -234,6 +234,18 @@ func addInto(dst, src []byte, t kernels.DType) error {
 
 // readInto does what gorgonia's Read does: it copies into the value that is there, or clones.
 func readInto(into *gorgonia.Value, v gorgonia.Value) error {
+	if old := *into; old != nil && old != v && old.Dtype() == v.Dtype() && slices.Equal(old.Shape(), v.Shape()) && contiguous(old) {
+		dst, err := rawBytes(old)
+		if err != nil {
+			return err
+		}
+		src, err := rawBytes(v)
+		if err != nil {
+			return err
+		}
+		copy(dst, src)
+		return nil
+	}
 	if *into != nil {
 		c, err := gorgonia.Copy(*into, v)
 		if err != nil {
