@@ -2,7 +2,6 @@ package fallback
 
 import (
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -98,17 +97,5 @@ func benchmarkKernel(b *testing.B, d *Device, k kernels.Kernel) {
 	}
 	gflops := float64(k.Cost().FLOPs) / best.Seconds() / 1e9
 	b.ReportMetric(gflops, "GFLOP/s")
-	b.ReportMetric(gflops/(float64(d.Threads())*fmaPeak()), "peak")
+	b.ReportMetric(gflops/benchPeaks(b, d).F32, "of-peak")
 }
-
-// fmaPeak measures one thread's multiply-add rate in GFLOP/s.
-var fmaPeak = sync.OnceValue(func() float64 {
-	const rounds = 1 << 21
-	best := 0.0
-	for range 5 {
-		start := time.Now()
-		fmaPeakAVX2(rounds)
-		best = max(best, rounds*12*8*2/time.Since(start).Seconds()/1e9)
-	}
-	return best
-})
