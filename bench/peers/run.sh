@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs and builds the rivals (Debian 12 and PyPI packages), then measures ours against them: the tables of docs/benchmarks.md.
+# Installs and builds the rivals (Debian 12 and PyPI packages), then measures ours against them and leaves the result in bench/results.
 # Everything lands in build/peers; run as root, or with the Debian packages already installed.
 set -e
 cd "$(dirname "$0")/../.."

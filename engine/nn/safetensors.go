@@ -9,9 +9,10 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/google/renameio/v2"
 
 	"palladio/kernels"
 )
@@ -117,43 +118,19 @@ func safetensorsHeader(tensors []RawTensor, meta map[string]string) ([]byte, err
 }
 
 // SaveSafetensors writes a file whole or not at all: it is written under another name beside, synchronised, and renamed.
-func SaveSafetensors(path string, tensors []RawTensor, meta map[string]string) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+func SaveSafetensors(path string, tensors []RawTensor, meta map[string]string) error {
+	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
 	if err != nil {
 		return fmt.Errorf("save %s: %w", path, err)
 	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("save %s: %w", path, errors.Join(err, ignoreClosed(f.Close()), os.Remove(f.Name())))
-		}
-	}()
-	if err = WriteSafetensors(f, tensors, meta); err != nil {
-		return err
+	defer f.Cleanup()
+	if err := WriteSafetensors(f, tensors, meta); err != nil {
+		return fmt.Errorf("save %s: %w", path, err)
 	}
-	if err = f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	if dir, errDir := os.Open(filepath.Dir(path)); errDir == nil { // the name, too, must survive a power cut
-		_ = dir.Sync()
-		_ = dir.Close()
+	if err := f.CloseAtomicallyReplace(); err != nil {
+		return fmt.Errorf("save %s: %w", path, err)
 	}
 	return nil
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, os.ErrClosed) {
-		return nil
-	}
-	return err
 }
 
 // LoadSafetensors reads a file.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/google/renameio/v2"
 	"gorgonia.org/gorgonia"
 
 	"palladio/engine"
@@ -148,30 +149,12 @@ func (c *Classifier) Classify(img image.Image) ([]Guess, error) {
 	return out, nil
 }
 
-// writeFile writes a file whole or not at all.
+// writeFile writes a file whole or not at all, in a folder that it makes.
 func writeFile(path string, b []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone already where all went well
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Chmod(0o666 &^ 0o022)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
+	if err := renameio.WriteFile(path, b, 0o644); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil

@@ -7,11 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/google/renameio/v2"
 
 	"palladio/engine/hw"
 	"palladio/engine/search"
@@ -144,7 +147,7 @@ func (o *Folder) WriteReport(ctx context.Context) (string, error) {
 		return "", err
 	}
 	path := filepath.Join(o.Dir, reportFile)
-	return path, replace(path, func(f *os.File) error { return report.Write(f, in) })
+	return path, replace(path, func(f io.Writer) error { return report.Write(f, in) })
 }
 
 func (o *Folder) reportInput(ctx context.Context) (report.Input, error) {
@@ -244,7 +247,7 @@ func (o *Folder) Export(ctx context.Context, n int, dir string) (string, []strin
 		}
 	}
 	const name = "trial.json"
-	err = replace(filepath.Join(dir, name), func(f *os.File) error {
+	err = replace(filepath.Join(dir, name), func(f io.Writer) error {
 		e := json.NewEncoder(f)
 		e.SetIndent("", "  ")
 		return e.Encode(map[string]any{"study": o.Name, "trial": t.Number, "candidate": t.Candidate, "metrics": t.Metrics, "note": t.Note})
@@ -315,26 +318,16 @@ func List(ctx context.Context, root string) ([]Listed, error) {
 }
 
 // replace writes a file whole or not at all.
-func replace(path string, write func(*os.File) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+func replace(path string, write func(io.Writer) error) error {
+	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
 	if err != nil {
-		return err
+		return fmt.Errorf("write %s: %w", path, err)
 	}
-	defer os.Remove(f.Name()) // gone already where all went well
-	err = write(f)
-	if err == nil {
-		err = f.Chmod(0o644)
+	defer f.Cleanup()
+	if err := write(f); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
 	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
+	if err := f.CloseAtomicallyReplace(); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
