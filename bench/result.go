@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -141,12 +142,17 @@ func (t Table) print(w io.Writer) error {
 			cells = append(cells, cell)
 		}
 		cell := "–"
-		if x := r.ratio(t.Contenders[0], t.Contenders[1:]...); x > 0 {
+		if x := r.ratio(t.Contenders[0], t.rivals()...); x > 0 {
 			cell = fmt.Sprintf("%.2f", x)
 		}
 		fmt.Fprintf(tw, "%s\t%s\t\n", strings.Join(cells, "\t"), cell)
 	}
 	return tw.Flush()
+}
+
+// rivals are the contenders that are not ours.
+func (t Table) rivals() []string {
+	return slices.DeleteFunc(slices.Clone(t.Contenders[1:]), func(c string) bool { return c == oneThread })
 }
 
 // ratios of the first contender to the best of the rivals, for the rows where there is one.

@@ -17,6 +17,7 @@ func AllocHost(bytes int) (*HostMemory, error) {
 		return nil, fmt.Errorf("host memory: cannot allocate %d bytes", bytes)
 	}
 	b := make([]byte, bytes+hostAlign)
+	adviseHugePages(b)
 	off := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (hostAlign - 1))
 	return &HostMemory{b[off : off+bytes : off+bytes]}, nil
 }
