@@ -21,7 +21,7 @@ func TestConvAllocatesNothing(t *testing.T) {
 			l.pass = pass
 			t.Run(fmt.Sprint(l.name, "/", pass), func(t *testing.T) {
 				exec, args, workspace := preparedConv(t, d, l.kernel(t))
-				if n := testing.AllocsPerRun(5, func() {
+				if n := allocations(5, func() {
 					if err := exec.Run(args, workspace); err != nil {
 						t.Fatal(err)
 					}

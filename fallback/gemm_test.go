@@ -70,7 +70,7 @@ func TestGEMMRunAllocatesNothing(t *testing.T) {
 			args = append(args, kernels.HostArg(make([]float32, o.Elems())))
 		}
 		work := kernels.HostArg(make([]byte, e.Workspace()))
-		if n := testing.AllocsPerRun(20, func() { e.Run(args, work) }); n != 0 {
+		if n := allocations(20, func() { e.Run(args, work) }); n != 0 {
 			t.Errorf("%s: a run allocates %v times", k, n)
 		}
 	}

@@ -23,7 +23,7 @@ func TestMovementAllocatesNothing(t *testing.T) {
 		}
 		for _, l := range Levels() {
 			run := prepared(t, newDevice(t, AtLevel(l), Threads(2)), k)
-			if n := testing.AllocsPerRun(2, run); n > 0 {
+			if n := allocations(2, run); n > 0 {
 				t.Errorf("%s: %s allocates %v times a run", c.Name, l, n)
 			}
 		}

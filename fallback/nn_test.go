@@ -65,7 +65,7 @@ func TestNNAllocatesNothing(t *testing.T) {
 			args = append(args, kernels.HostArg(make([]byte, o.Bytes())))
 		}
 		w := kernels.HostArg(make([]byte, exec.Workspace()))
-		if n := testing.AllocsPerRun(2, func() {
+		if n := allocations(2, func() {
 			if err := exec.Run(args, w); err != nil {
 				t.Fatalf("%s: %v", c.Name, err)
 			}

@@ -72,7 +72,7 @@ func TestPoolRunAllocatesNothing(t *testing.T) {
 	p := newPool(2)
 	defer p.close()
 	c := &countTask{runs: make([]atomic.Int32, 8), busy: make([]atomic.Int32, 2)}
-	if n := testing.AllocsPerRun(100, func() { p.run(8, c) }); n != 0 {
+	if n := allocations(100, func() { p.run(8, c) }); n != 0 {
 		t.Errorf("a run allocates %v times", n)
 	}
 }

@@ -149,7 +149,7 @@ func TestElementwiseSteadyState(t *testing.T) {
 				t.Fatal(err)
 			}
 			work := m.Arg(0, e.Workspace())
-			if n := testing.AllocsPerRun(20, func() { err = e.Run(args, work) }); n > 0 || err != nil {
+			if n := allocations(20, func() { err = e.Run(args, work) }); n > 0 || err != nil {
 				t.Errorf("%s on %s: %v allocations a run, error %v", k, d.Name(), n, fmt.Sprint(err))
 			}
 		}
