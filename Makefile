@@ -12,14 +12,14 @@ run: build
 test:
 	$(GO) test ./...
 
-# What CI runs.
-check: 
+# All that must hold: current generated code, lint, tests at every CPU level, race detector.
+check:
 	sh .ci/check.sh
 
 bench: build
 	./bin/palladio bench
 
-# Rivals, measured in the same run; installs them into .venv.
+# Rivals, installed into build/peers and measured in the same run; fails if a bar is missed.
 peers: build
 	sh bench/peers/run.sh
 

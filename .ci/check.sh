@@ -10,7 +10,11 @@ sh fallback/_gen/generate.sh
 git diff --exit-code -- fallback
 
 step format, vet, lint
-test -z "$(gofmt -l . | tee /dev/stderr)"
+unformatted=$(gofmt -l .)
+if [ -n "$unformatted" ]; then
+	echo "not formatted: $unformatted" >&2
+	exit 1
+fi
 go vet ./...
 go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 

@@ -35,7 +35,6 @@ type peer struct {
 
 // peerSpec says how to start a rival.
 type peerSpec struct {
-	label string
 	argv  []string // the first element is relative to the folder of the built rivals
 	env   []string
 	pin   bool // whether to pin it to one processor when it gets one thread, because it has no such setting of its own
