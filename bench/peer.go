@@ -35,9 +35,9 @@ type peer struct {
 
 // peerSpec says how to start a rival.
 type peerSpec struct {
-	argv  []string // the first element is relative to the folder of the built rivals
-	env   []string
-	pin   bool // whether to pin it to one processor when it gets one thread, because it has no such setting of its own
+	argv []string // the first element is relative to the folder of the built rivals
+	env  []string
+	pin  bool // whether to pin it to one processor when it gets one thread, because it has no such setting of its own
 }
 
 // peerSpecs are the rivals by label.
