@@ -16,8 +16,10 @@ func newBench() *cobra.Command {
 	var asJSON, bars bool
 	var out string
 	c := &cobra.Command{
-		Use:   "bench [" + strings.Join(bench.SuiteNames(), "|") + "]…",
-		Short: "Measure the kernels, beside rivals and the machine's own peak",
+		Use:       "bench [" + strings.Join(bench.SuiteNames(), "|") + "]…",
+		Short:     "Measure the kernels, beside rivals and the machine's own peak",
+		ValidArgs: bench.SuiteNames(),
+		Args:      wrapArgs(cobra.OnlyValidArgs),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.Suites = args
 			if st, err := os.Stderr.Stat(); err == nil && st.Mode()&os.ModeCharDevice != 0 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,13 @@ func noArgs(c *cobra.Command, args []string) error { return usage(cobra.NoArgs(c
 func exactArgs(n int) cobra.PositionalArgs         { return wrapArgs(cobra.ExactArgs(n)) }
 func minArgs(n int) cobra.PositionalArgs           { return wrapArgs(cobra.MinimumNArgs(n)) }
 func wrapArgs(f cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error { return usage(f(c, args)) }
+	return func(c *cobra.Command, args []string) error {
+		err := f(c, args)
+		if err != nil && len(c.ValidArgs) > 0 {
+			err = fmt.Errorf("%w: want %s", err, strings.Join(c.ValidArgs, ", "))
+		}
+		return usage(err)
+	}
 }
 
 // group makes c a command that only holds others: called alone it prints its help, called with an unknown one it fails.

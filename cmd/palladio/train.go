@@ -31,9 +31,10 @@ type trainFlags struct {
 func newTrain() *cobra.Command {
 	j, fl := vision.Job{}, trainFlags{}
 	c := &cobra.Command{
-		Use:   "train MODEL",
-		Short: "Train an image classifier: " + strings.Join(vision.ModelNames(), ", "),
-		Args:  exactArgs(1),
+		Use:       "train MODEL",
+		Short:     "Train an image classifier: " + strings.Join(vision.ModelNames(), ", "),
+		ValidArgs: vision.ModelNames(),
+		Args:      wrapArgs(cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs)),
 		RunE: func(c *cobra.Command, args []string) error {
 			j.Model = args[0]
 			return runTrain(c, j, fl)
