@@ -147,7 +147,7 @@ func TestResultIsWrittenAndPrinted(t *testing.T) {
 	r := &Result{When: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Machine: Machine{CPU: "ACME (R) 9000"}, Bars: []Bar{{What: "speed", Want: 1, Got: 0.5}},
 		Tables: []Table{{Name: "T", Threads: 2, unit: "ms", Contenders: []string{"palladio", "a"},
 			Rows: []Row{{Case: "c", Timings: map[string]Timing{"palladio": {Seconds: 0.002}, "a": {Seconds: 0.004}}}}}}}
-	file, err := r.Write(t.TempDir())
+	file, err := r.Write(filepath.Join(t.TempDir(), "new"))
 	if err != nil || filepath.Base(file) != "acme-r-9000-2026-01-02.json" {
 		t.Fatalf("%s, %v", file, err)
 	}

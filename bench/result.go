@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -166,8 +167,11 @@ func (t Table) ratios(rivals ...string) []float64 {
 	return xs
 }
 
-// Write stores the result as JSON under dir, named by machine and day, and returns the file's name.
+// Write stores the result as JSON under dir, which it makes if need be, named by machine and day, and returns the file's name.
 func (r *Result) Write(dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
 	b, err := json.MarshalIndent(r, "", " ")
 	if err != nil {
 		return "", err

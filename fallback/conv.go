@@ -28,6 +28,29 @@ func (d *convDims) tapCount() int { return d.taps[0] * d.taps[1] * d.taps[2] }
 // smallConv is the number of operations below which waking the pool costs more than it brings.
 const smallConv = 1 << 19
 
+// convPhases runs the phases of a convolution E one after the other over the device's pool, or on the caller's goroutine alone
+// where the convolution is small.
+type convPhases[E any] struct {
+	device *Device
+	serial bool
+	of     *E
+	phase  func(e *E, i, worker int)
+}
+
+// do runs the parts of one phase of e.
+func (p *convPhases[E]) do(e *E, parts int, phase func(e *E, i, worker int)) {
+	if p.serial {
+		for i := range parts {
+			phase(e, i, 0)
+		}
+		return
+	}
+	p.of, p.phase = e, phase
+	p.device.pool.run(parts, p)
+}
+
+func (p *convPhases[E]) part(i, worker int) { p.phase(p.of, i, worker) }
+
 func (d *Device) prepareConv(k kernels.Conv) (kernels.Exec, error) {
 	if k.Type != kernels.F32 {
 		return d.ref.Prepare(k)
@@ -59,8 +82,9 @@ func (d *Device) prepareConvBackwardData(k kernels.ConvBackwardData) (kernels.Ex
 // gatherForward plans y = x * w.
 func (d *Device) gatherForward(g convDims, e kernels.Epilogue, flops int64) *convGather {
 	x := &convGather{
-		device: d, tiles: convTilesAt(d.level), finish: newConvFinish(e, d.level), batch: g.batch, src: g.in, dst: g.out, srcC: g.c, dstC: g.k,
-		groups: g.groups, depth: g.c / g.groups, cols: g.k / g.groups, taps: g.tapCount(), serial: flops < smallConv,
+		convPhases: convPhases[convGather]{device: d, serial: flops < smallConv},
+		tiles:      convTilesAt(d.level), finish: newConvFinish(e, d.level), batch: g.batch, src: g.in, dst: g.out, srcC: g.c, dstC: g.k,
+		groups: g.groups, depth: g.c / g.groups, cols: g.k / g.groups, taps: g.tapCount(),
 	}
 	p := forwardPass(g)
 	p.n = x.depth
@@ -88,8 +112,9 @@ func (e *convGather) mergeTaps(p *gatherPass, g convDims) {
 // the taps, and are a dense convolution.
 func (d *Device) gatherBackward(g convDims, e kernels.Epilogue, flops int64) *convGather {
 	x := &convGather{
-		device: d, tiles: convTilesAt(d.level), finish: newConvFinish(e, d.level), batch: g.batch, src: g.out, dst: g.in, srcC: g.k, dstC: g.c,
-		groups: g.groups, depth: g.k / g.groups, cols: g.c / g.groups, taps: g.tapCount(), transposed: true, serial: flops < smallConv,
+		convPhases: convPhases[convGather]{device: d, serial: flops < smallConv},
+		tiles:      convTilesAt(d.level), finish: newConvFinish(e, d.level), batch: g.batch, src: g.out, dst: g.in, srcC: g.k, dstC: g.c,
+		groups: g.groups, depth: g.k / g.groups, cols: g.c / g.groups, taps: g.tapCount(), transposed: true,
 	}
 	x.passes = backwardPasses(g)
 	for i := range x.passes {

@@ -11,7 +11,7 @@ import (
 //
 // Where an image has few channels, the roles are exchanged: the filters fill the vector, and taps and channels are the rows.
 type convFilter struct {
-	device  *Device
+	convPhases[convFilter]
 	tiles   *convTiles
 	dims    convDims
 	ranges  int // of pixels; range 0 sums into the result itself
@@ -24,9 +24,7 @@ type convFilter struct {
 	bias    bool
 	scratch []filterScratch
 	zeros   []float32
-	serial  bool
 
-	phase            func(e *convFilter, i, worker int)
 	x, dy, dw, dbias []float32
 	partial, padTo   []float32
 	zero             int
@@ -58,7 +56,8 @@ func (d *Device) prepareConvBackwardFilter(k kernels.ConvBackwardFilter) (kernel
 const filterBlock = 256
 
 func (d *Device) outerFilter(g convDims, bias bool, flops int64) *convFilter {
-	e := &convFilter{device: d, tiles: convTilesAt(d.level), dims: g, bias: bias, serial: flops < smallConv, ranges: 1, shares: 1,
+	e := &convFilter{convPhases: convPhases[convFilter]{device: d, serial: flops < smallConv},
+		tiles: convTilesAt(d.level), dims: g, bias: bias, ranges: 1, shares: 1,
 		pixels: g.batch * g.out[0] * g.out[1] * g.out[2], block: filterBlock}
 	e.size = g.k * g.tapCount() * g.c / g.groups
 	e.rowsOf = e.fewChannels()
@@ -124,32 +123,19 @@ func (e *convFilter) Run(args []kernels.Arg, workspace kernels.Arg) error {
 	e.partial, ws = ws[:e.ranges*e.partialLen()], ws[e.ranges*e.partialLen():]
 	if e.padded != nil {
 		e.padTo = ws[:e.padded.len()]
-		e.do(e.padded.rows, (*convFilter).pad)
+		e.do(e, e.padded.rows, (*convFilter).pad)
 		e.x = e.padTo
 	}
 	if e.rowsOf {
 		e.zero = int(uintptr(unsafe.Pointer(&e.zeros[0])) - uintptr(unsafe.Pointer(&e.x[0])))
-		e.do(e.ranges, (*convFilter).sumRows)
+		e.do(e, e.ranges, (*convFilter).sumRows)
 	} else {
-		e.do(e.ranges*e.dims.groups*e.shares, (*convFilter).sumOuter)
+		e.do(e, e.ranges*e.dims.groups*e.shares, (*convFilter).sumOuter)
 	}
 	e.add()
 	e.x, e.dy, e.dw, e.dbias, e.partial, e.padTo = nil, nil, nil, nil, nil, nil
 	return nil
 }
-
-func (e *convFilter) do(parts int, phase func(e *convFilter, i, worker int)) {
-	e.phase = phase
-	if e.serial {
-		for i := range parts {
-			phase(e, i, 0)
-		}
-		return
-	}
-	e.device.pool.run(parts, e)
-}
-
-func (e *convFilter) part(i, worker int) { e.phase(e, i, worker) }
 
 func (e *convFilter) pad(i, _ int) { e.padded.copyRow(e.padTo, e.x, i) }
 

@@ -13,7 +13,7 @@ import (
 //
 // It serves the forward pass and, with the roles of the channels exchanged, each residue class of the backward pass by data.
 type convGather struct {
-	device *Device
+	convPhases[convGather]
 	tiles  *convTiles
 	finish convFinish
 
@@ -33,10 +33,8 @@ type convGather struct {
 	tables     []gatherTables
 	zeros      []float32
 	packedLen  int // floats of packed filters
-	serial     bool
 
 	// of the present call
-	phase            func(e *convGather, i, worker int)
 	x, w, y          []float32
 	bias, residual   []float32
 	packed, paddedTo []float32
@@ -78,31 +76,17 @@ func (e *convGather) Run(args []kernels.Arg, workspace kernels.Arg) error {
 	}
 	ws := kernels.Slice[float32](workspace)
 	e.packed, ws = ws[:e.packedLen], ws[e.packedLen:]
-	e.do(len(e.packs), (*convGather).pack)
+	e.do(e, len(e.packs), (*convGather).pack)
 	if e.padded != nil {
 		e.paddedTo = ws[:e.padded.len()]
-		e.do(e.padded.rows, (*convGather).pad)
+		e.do(e, e.padded.rows, (*convGather).pad)
 		e.x = e.paddedTo
 	}
 	e.zero = int(uintptr(unsafe.Pointer(&e.zeros[0])) - uintptr(unsafe.Pointer(&e.x[0])))
-	e.do(len(e.parts), (*convGather).compute)
+	e.do(e, len(e.parts), (*convGather).compute)
 	e.x, e.w, e.y, e.bias, e.residual, e.packed, e.paddedTo = nil, nil, nil, nil, nil, nil, nil
 	return nil
 }
-
-// do runs the parts of one phase.
-func (e *convGather) do(parts int, phase func(e *convGather, i, worker int)) {
-	e.phase = phase
-	if e.serial {
-		for i := range parts {
-			phase(e, i, 0)
-		}
-		return
-	}
-	e.device.pool.run(parts, e)
-}
-
-func (e *convGather) part(i, worker int) { e.phase(e, i, worker) }
 
 // Workspace holds the packed filters and the padded image.
 func (e *convGather) Workspace() int {

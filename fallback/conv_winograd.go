@@ -106,7 +106,7 @@ func winogradPays(k *winogradKernels, g convDims) bool {
 // transformed filters are too large for that, the steps run one after the other over many tiles instead, and a panel of filters is transformed
 // when its products are due, so that the transformed filters never leave the cache.
 type convWinograd struct {
-	device     *Device
+	convPhases[convWinograd]
 	tiles      *convTiles
 	kernels    *winogradKernels
 	finish     convFinish
@@ -116,7 +116,6 @@ type convWinograd struct {
 	transposed bool
 	block      int // tiles of a block
 	phased     bool
-	serial     bool
 	mr         int
 	v, m       planeSet
 	panels     int
@@ -126,7 +125,6 @@ type convWinograd struct {
 	zeros      []float32
 	span       int // tiles of a part where the steps run one after the other
 
-	phase         func(e *convWinograd, i, worker int)
 	x, w, y       []float32
 	residual      []float32
 	bias, u, work []float32
@@ -147,8 +145,8 @@ const winogradFilterLimit = 1 << 20
 const winogradBlockBytes = 600 << 10
 
 func (d *Device) winogradConv(g convDims, e kernels.Epilogue, backward bool, flops int64) *convWinograd {
-	x := &convWinograd{device: d, tiles: convTilesAt(d.level), kernels: winogradAt(d.level), finish: newConvFinish(e, d.level), transposed: backward,
-		serial: flops < smallConv}
+	x := &convWinograd{convPhases: convPhases[convWinograd]{device: d, serial: flops < smallConv},
+		tiles: convTilesAt(d.level), kernels: winogradAt(d.level), finish: newConvFinish(e, d.level), transposed: backward}
 	if backward {
 		lo := [3]int{0, 2 - g.lo[1], 2 - g.lo[2]}
 		x.grid, x.depth, x.cols = newWinogradGrid(g.batch, g.out, g.in, lo), g.k, g.c
@@ -228,33 +226,20 @@ func (e *convWinograd) Run(args []kernels.Arg, workspace kernels.Arg) error {
 	e.zero = int(uintptr(unsafe.Pointer(&e.zeros[0])) - uintptr(unsafe.Pointer(&e.x[0])))
 	total := e.grid.tiles()
 	if !e.phased {
-		e.do(e.panels, (*convWinograd).transformPanel)
-		e.do((total+e.block-1)/e.block, (*convWinograd).fused)
+		e.do(e, e.panels, (*convWinograd).transformPanel)
+		e.do(e, (total+e.block-1)/e.block, (*convWinograd).fused)
 	} else {
 		for e.first = 0; e.first < total; e.first = e.last {
 			e.last = min(e.first+e.block, total)
 			spans := (e.last - e.first + e.span - 1) / e.span
-			e.do(spans, (*convWinograd).inputSpan)
-			e.do(e.panels, (*convWinograd).multiplyPanel)
-			e.do(spans, (*convWinograd).outputSpan)
+			e.do(e, spans, (*convWinograd).inputSpan)
+			e.do(e, e.panels, (*convWinograd).multiplyPanel)
+			e.do(e, spans, (*convWinograd).outputSpan)
 		}
 	}
 	e.x, e.w, e.y, e.residual, e.bias, e.packed, e.u, e.work = nil, nil, nil, nil, nil, nil, nil, nil
 	return nil
 }
-
-func (e *convWinograd) do(parts int, phase func(e *convWinograd, i, worker int)) {
-	e.phase = phase
-	if e.serial {
-		for i := range parts {
-			phase(e, i, 0)
-		}
-		return
-	}
-	e.device.pool.run(parts, e)
-}
-
-func (e *convWinograd) part(i, worker int) { e.phase(e, i, worker) }
 
 func (e *convWinograd) transformPanel(panel, worker int) {
 	e.transformFilters(e.u[panel*e.depth*e.tiles.width:], panel, worker)

@@ -12,7 +12,7 @@ import (
 // The tiles are cut into fixed ranges whose sums are added in order; where the sums are large there is one range, and the planes
 // are shared out instead.
 type winogradFilter struct {
-	device  *Device
+	convPhases[winogradFilter]
 	tiles   *convTiles
 	kernels *winogradKernels
 	dims    convDims
@@ -20,7 +20,6 @@ type winogradFilter struct {
 	ranges  int
 	block   int
 	phased  bool
-	serial  bool
 	span    int
 	v, z    planeSet // transformed image and gradient of a block
 	u       planeSet // sums: planes of [K, C]
@@ -28,7 +27,6 @@ type winogradFilter struct {
 	scratch []winogradScratch
 	zeros   []float32
 
-	phase                      func(e *winogradFilter, i, worker int)
 	image, grad, dw, dbias     []float32
 	work, sums, biases         []float32
 	zeroX, zeroDY, first, last int
@@ -50,7 +48,8 @@ func winogradFilterPays(k *winogradKernels, g convDims) bool {
 }
 
 func (d *Device) winogradFilter(g convDims, bias bool, flops int64) *winogradFilter {
-	e := &winogradFilter{device: d, tiles: convTilesAt(d.level), kernels: winogradAt(d.level), dims: g, bias: bias, serial: flops < smallConv,
+	e := &winogradFilter{convPhases: convPhases[winogradFilter]{device: d, serial: flops < smallConv},
+		tiles: convTilesAt(d.level), kernels: winogradAt(d.level), dims: g, bias: bias,
 		x: newWinogradGrid(g.batch, g.in, g.out, g.lo), dy: newWinogradGrid(g.batch, g.out, g.out, [3]int{}), ranges: 1}
 	total := e.x.tiles()
 	e.phased = winogradPlanes*g.c*g.k > winogradFilterLimit
@@ -96,16 +95,16 @@ func (e *winogradFilter) Run(args []kernels.Arg, workspace kernels.Arg) error {
 		total := e.x.tiles()
 		for e.first = 0; e.first < total; e.first = e.last {
 			e.last = min(e.first+e.block, total)
-			e.do((e.last-e.first+e.span-1)/e.span, (*winogradFilter).transformSpan)
-			e.do(winogradPlanes, (*winogradFilter).sumPlane)
+			e.do(e, (e.last-e.first+e.span-1)/e.span, (*winogradFilter).transformSpan)
+			e.do(e, winogradPlanes, (*winogradFilter).sumPlane)
 		}
 	} else {
-		e.do(e.ranges, (*winogradFilter).fused)
+		e.do(e, e.ranges, (*winogradFilter).fused)
 	}
-	e.do(e.dims.k, (*winogradFilter).unfilter)
+	e.do(e, e.dims.k, (*winogradFilter).unfilter)
 	if e.bias {
 		e.biases, e.dbias = ws[:biasRanges*e.dims.k], kernels.Slice[float32](args[3])
-		e.do(biasRanges, (*winogradFilter).sumBias)
+		e.do(e, biasRanges, (*winogradFilter).sumBias)
 		v := vecF32(e.device.level)
 		copy(e.dbias, e.biases)
 		for r := 1; r < biasRanges; r++ {
@@ -115,19 +114,6 @@ func (e *winogradFilter) Run(args []kernels.Arg, workspace kernels.Arg) error {
 	e.image, e.grad, e.dw, e.dbias, e.work, e.sums, e.biases = nil, nil, nil, nil, nil, nil, nil
 	return nil
 }
-
-func (e *winogradFilter) do(parts int, phase func(e *winogradFilter, i, worker int)) {
-	e.phase = phase
-	if e.serial {
-		for i := range parts {
-			phase(e, i, 0)
-		}
-		return
-	}
-	e.device.pool.run(parts, e)
-}
-
-func (e *winogradFilter) part(i, worker int) { e.phase(e, i, worker) }
 
 // fused sums one range of tiles, a block at a time.
 func (e *winogradFilter) fused(r, worker int) {

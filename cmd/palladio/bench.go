@@ -26,6 +26,11 @@ func newBench() *cobra.Command {
 				o.Progress = func(s string) { fmt.Fprintf(os.Stderr, "\r%s\x1b[K", s) }
 				defer fmt.Fprint(os.Stderr, "\r\x1b[K")
 			}
+			if out != "" { // before the long work, not after it
+				if err := os.MkdirAll(out, 0o755); err != nil {
+					return err
+				}
+			}
 			r, err := bench.Run(c.Context(), o)
 			if err != nil {
 				return err
