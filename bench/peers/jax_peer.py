@@ -161,11 +161,12 @@ MODELS = {
 }
 
 
-def train(model, batch, budget):
+@functools.cache
+def training_step(model, batch):
+    """The compiled step of a model and the state that it goes on from."""
     if model not in MODELS:
         raise NotImplementedError(f"no model {model}")
     forward, params, shape = MODELS[model]()
-    batch = int(batch)
     rng = np.random.default_rng(1)
     x = rng.integers(0, 1000, (batch, *shape)) if len(shape) == 1 else rng.normal(size=(batch, *shape)).astype(np.float32)
     x, y = jnp.asarray(x), jnp.asarray(rng.integers(0, 10, batch))
@@ -179,7 +180,11 @@ def train(model, batch, budget):
         velocity = jax.tree.map(lambda v, g: 0.9 * v + g, velocity, grads)
         return jax.tree.map(lambda p, v: p - 0.001 * v, params, velocity), velocity, value
 
-    state = [params, jax.tree.map(jnp.zeros_like, params), None]
+    return step, [params, jax.tree.map(jnp.zeros_like, params), None]
+
+
+def train(model, batch, budget):
+    step, state = training_step(model, int(batch))
 
     def call():
         state[:] = step(state[0], state[1])
