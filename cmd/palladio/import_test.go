@@ -1,6 +1,7 @@
-package palladio
+package main
 
 import (
+	"errors"
 	"go/build"
 	"io/fs"
 	"path/filepath"
@@ -9,7 +10,7 @@ import (
 )
 
 // rooms says which rooms each room may import; a room may always import itself and what lies below it in its own folder.
-// It is the table of docs/DESIGN.md: imports point downward only.
+// It is the table of docs/design.md: imports point downward only.
 var rooms = map[string][]string{
 	"kernels":            {},
 	"kernels/devicetest": {"kernels"},
@@ -40,6 +41,7 @@ func room(pkg string) string {
 
 // TestImportsPointDownward fails when a package imports a room that the table does not allow.
 func TestImportsPointDownward(t *testing.T) {
+	t.Chdir("../..") // the module's root
 	seen := 0
 	err := filepath.WalkDir(".", func(dir string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
@@ -49,8 +51,11 @@ func TestImportsPointDownward(t *testing.T) {
 			return filepath.SkipDir
 		}
 		p, err := build.ImportDir(dir, 0)
-		if err != nil || dir == "." {
-			return nil // no Go files here, or the module's root, which holds tests only
+		if errors.As(err, new(*build.NoGoError)) {
+			return nil
+		}
+		if err != nil {
+			return err
 		}
 		from := room(dir)
 		if from == "" {
