@@ -17,7 +17,7 @@ type Options struct {
 	Peers    bool          // also measure the rivals
 	PeersDir string        // where make peers built them
 	Scripts  string        // where their sources are
-	Rounds   int           // turns that each contender gets; 0 is 5
+	Rounds   int           // turns that each of turnsFor contenders gets; 0 is 5; fewer get more, see table
 	Budget   time.Duration // time for one contender, workload and turn; 0 is 150 ms
 	Progress func(string)  // hears what is being measured; may be nil
 }
@@ -86,7 +86,11 @@ type field struct {
 	others  []contender // in this process
 }
 
-// table lets a field run some workloads. Ours comes first.
+// turnsFor is the number of contenders that get just Options.Rounds turns.
+const turnsFor = 6
+
+// table lets a field run some workloads. Ours comes first. A small field takes more turns, so that a row is watched about as long
+// whoever is in it: a neighbour on the machine slows it for seconds at a time, and the median must outlast that.
 func (o *Options) table(ctx context.Context, name, unit string, f field, works []workload) (Table, error) {
 	us, err := newOurs("palladio", f.level, f.threads)
 	if err != nil {
@@ -113,7 +117,7 @@ func (o *Options) table(ctx context.Context, name, unit string, f field, works [
 	for _, c := range cs {
 		t.Contenders = append(t.Contenders, c.name())
 	}
-	t.Rows, err = measureAll(ctx, cs, works, settings{o.Rounds, o.Budget}, func(s string) { o.Progress(name + ": " + s) })
+	t.Rows, err = measureAll(ctx, cs, works, settings{o.Rounds * max(1, turnsFor/len(cs)), o.Budget}, func(s string) { o.Progress(name + ": " + s) })
 	return t, err
 }
 

@@ -60,7 +60,7 @@ func newBench() *cobra.Command {
 	f.BoolVar(&o.Peers, "peers", false, "also measure the rivals that make peers installs")
 	f.StringVar(&o.PeersDir, "peers-dir", "build/peers", "where the rivals were built")
 	f.StringVar(&o.Scripts, "peers-src", "bench/peers", "where the rivals' sources are")
-	f.IntVar(&o.Rounds, "rounds", 5, "turns that each contender gets")
+	f.IntVar(&o.Rounds, "rounds", 5, "turns that each contender gets; with few contenders it is more")
 	f.DurationVar(&o.Budget, "budget", 0, "time for one contender, workload and turn (default 150ms)")
 	f.StringVar(&out, "out", "", "write the result as JSON into this folder")
 	f.BoolVar(&bars, "bars", false, "fail if a bar is missed")
