@@ -1,0 +1,57 @@
+package cuda
+
+import (
+	"fmt"
+
+	"palladio/kernels"
+)
+
+// Limits are the properties of a GPU that a lowering depends on.
+type Limits struct {
+	Capability  int // compute capability, 80 for 8.0
+	SMs         int // streaming multiprocessors
+	SharedBlock int // most bytes of shared memory that a block may ask for
+}
+
+// lowering is what the lowering of a kernel may count on.
+type lowering struct {
+	Limits
+	// align is the number of bytes that every operand's address is a multiple of: 16 or more, so that 16-byte accesses are
+	// possible where the extents and strides allow, or the size of the operand's own element.
+	align int
+}
+
+// Lower makes the program of a kernel for a GPU. align is the number of bytes that every operand's address is a multiple of: 64
+// in the machine's plans; a Device lowers anew with 1 (elements are aligned to their size, no more) where a call's operands are not. The error wraps
+// kernels.ErrUnsupported where there is no CUDA version of k.
+func Lower(k kernels.Kernel, on Limits, align int) (*Program, error) {
+	if err := k.Validate(); err != nil {
+		return nil, err
+	}
+	l := &lowering{Limits: on, align: align}
+	switch k := k.(type) {
+	case kernels.Stream:
+		return l.stream(k), nil
+	default:
+		return nil, fmt.Errorf("cuda: %s: %w", k, kernels.ErrUnsupported)
+	}
+}
+
+// vectorised says whether 16-byte accesses are allowed to rows of n elements of the given size that start at multiples of n.
+func (l *lowering) vectorised(n, size int) bool { return l.align >= 16 && n*size%16 == 0 }
+
+// grid is a grid for a loop over items with the given threads a block: no more than fill the GPU at so many blocks a multiprocessor.
+func (l *lowering) grid(items, threads, blocks int) Dim {
+	return Dim{max(1, min(ceilDiv(items, threads), l.SMs*blocks)), 1, 1}
+}
+
+// flag is a u32 parameter that is 0 or 1.
+func flag(b bool) Slot {
+	if b {
+		return Int(1)
+	}
+	return Int(0)
+}
+
+// ceilDiv rounds a/b up.
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
