@@ -11,6 +11,10 @@ type Program struct {
 	Launches  []Launch
 	Workspace int    // bytes of scratch, at an address that is a multiple of 256
 	Constants []byte // a table that the launches read; it is uploaded once, when the kernel is prepared
+
+	// Fault makes the error of what a launch raised (kernels/include/fault.cuh) at a position of its data; Sync returns it. Programs
+	// that pass no Fault slot leave it nil.
+	Fault func(position, value int64) error
 }
 
 // Launch is one launch of an entry point.
@@ -60,6 +64,8 @@ const (
 	operandSlot
 	scratchSlot
 	constantSlot
+	faultSlot
+	callSlot
 )
 
 // Operand is the address of operand i of the kernel.
@@ -74,6 +80,12 @@ func Scratch(off int) Slot { return Slot{kind: scratchSlot, value: uint64(off)} 
 // Constant is the address off bytes into the program's table of constants.
 func Constant(off int) Slot { return Slot{kind: constantSlot, value: uint64(off)} }
 
+// FaultRecord is the address of the device's record of data-dependent errors, a parameter Fault* of kernels/include/fault.cuh.
+func FaultRecord() Slot { return Slot{kind: faultSlot} }
+
+// CallNumber is the u64 that tells in the record which call raised the error.
+func CallNumber() Slot { return Slot{kind: callSlot} }
+
 // Int is an integer parameter, .s32, .u32, .s64 or .u64.
 func Int[T ~int | ~int32 | ~int64 | ~uint32 | ~uint64](v T) Slot { return Slot{value: uint64(v)} }
 
@@ -83,15 +95,26 @@ func Float32(v float64) Slot { return Slot{value: uint64(math.Float32bits(float3
 // Float64 is an .f64 parameter.
 func Float64(v float64) Slot { return Slot{value: math.Float64bits(v)} }
 
+// binding is what the slots of a prepared program refer to, apart from the call's operands.
+type binding struct {
+	constants uint64 // address of the table
+	fault     uint64 // address of the device's fault record
+	call      uint64 // number of the prepared call, from 1
+}
+
 // resolve is the cell that a launch passes for the slot.
-func (s Slot) resolve(args []kernels.Arg, workspace kernels.Arg, constants uint64) uint64 {
+func (s Slot) resolve(args []kernels.Arg, workspace kernels.Arg, b binding) uint64 {
 	switch s.kind {
 	case operandSlot:
 		return args[s.index].Addr + s.value
 	case scratchSlot:
 		return workspace.Addr + s.value
 	case constantSlot:
-		return constants + s.value
+		return b.constants + s.value
+	case faultSlot:
+		return b.fault
+	case callSlot:
+		return b.call
 	}
 	return s.value
 }
