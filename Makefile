@@ -1,6 +1,6 @@
 GO ?= go
 
-.PHONY: build run test check bench peers generate
+.PHONY: build run test check bench peers generate kernels
 
 build:
 	$(GO) build -o bin/palladio ./cmd/palladio
@@ -25,3 +25,7 @@ peers: build
 
 generate:
 	sh fallback/_gen/generate.sh
+
+# The CUDA kernels' PTX, and the table of what each entry point needs (clang 19 and ptxas, fetched where missing).
+kernels:
+	sh kernels/build.sh

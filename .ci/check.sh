@@ -9,6 +9,9 @@ step generated assembly is current
 sh fallback/_gen/generate.sh
 git diff --exit-code -- fallback
 
+step compiled kernels are current and within their budgets
+sh kernels/check.sh
+
 step format, vet, lint
 unformatted=$(gofmt -l .)
 if [ -n "$unformatted" ]; then

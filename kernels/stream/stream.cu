@@ -9,7 +9,8 @@ DEVICE void stream(u64 n, const T* x, const T* y, T* out, bool packed, F f) {
         const Pack<T>* py = (const Pack<T>*)y;
         u64 packs = n / Pack<T>::size;
         for (u64 i = firstItem(); i < packs; i += itemStep()) {
-            Pack<T> a = px[i], b = y ? py[i] : a;
+            Pack<T> a = px[i], b = a;
+            if (y) b = py[i];
 #pragma unroll
             for (int j = 0; j < Pack<T>::size; j++) a.v[j] = f(a.v[j], b.v[j]);
             ((Pack<T>*)out)[i] = a;
