@@ -52,7 +52,12 @@ func (p *convPhases[E]) do(e *E, parts int, phase func(e *E, i, worker int)) {
 func (p *convPhases[E]) part(i, worker int) { p.phase(p.of, i, worker) }
 
 func (d *Device) prepareConv(k kernels.Conv) (kernels.Exec, error) {
-	if k.Type != kernels.F32 {
+	switch k.Type {
+	case kernels.F16, kernels.BF16:
+		wide := k
+		wide.Type = kernels.F32
+		return d.widened(k, wide)
+	case kernels.F64:
 		return d.ref.Prepare(k)
 	}
 	g := newConvDims(k.ConvGeometry)
@@ -66,7 +71,12 @@ func (d *Device) prepareConv(k kernels.Conv) (kernels.Exec, error) {
 }
 
 func (d *Device) prepareConvBackwardData(k kernels.ConvBackwardData) (kernels.Exec, error) {
-	if k.Type != kernels.F32 {
+	switch k.Type {
+	case kernels.F16, kernels.BF16:
+		wide := k
+		wide.Type = kernels.F32
+		return d.widened(k, wide)
+	case kernels.F64:
 		return d.ref.Prepare(k)
 	}
 	g := newConvDims(k.ConvGeometry)

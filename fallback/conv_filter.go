@@ -39,7 +39,12 @@ type filterScratch struct {
 var one = float32(1)
 
 func (d *Device) prepareConvBackwardFilter(k kernels.ConvBackwardFilter) (kernels.Exec, error) {
-	if k.Type != kernels.F32 {
+	switch k.Type {
+	case kernels.F16, kernels.BF16:
+		wide := k
+		wide.Type, wide.OutType = kernels.F32, kernels.F32
+		return d.widened(k, wide)
+	case kernels.F64:
 		return d.ref.Prepare(k)
 	}
 	g := newConvDims(k.ConvGeometry)

@@ -209,19 +209,45 @@ func (g ConvGeometry) winograd() bool {
 	return g.Groups == 1 && slices.Equal(g.Taps, []int{3, 3}) && slices.Equal(g.Stride, []int{1, 1}) && slices.Equal(g.Dilation, []int{1, 1})
 }
 
-// tolerance bounds the error of sums of products in type t, relative to the largest result: 1e-5 in f32 for direct methods and
-// 5e-5 where Winograd F(4x4,3x3) is allowed (plain simulation on normal data: at most 1.9e-6 and 1e-5 up to 512 channels).
-// An activation that saturates hides how large the sums were; the bound is then that of sums of n normal products.
-func (g ConvGeometry) tolerance(t DType, act Activation, n int) Tolerance {
-	norm := 1e-5 * t.Epsilon() / F32.Epsilon()
-	if g.winograd() && t == F32 {
+// tolerance bounds the error of sums of products of type t that are accumulated in f32 (f64 for F64) and stored as out, relative to the largest
+// result: 1e-5 in f32 for direct methods, 5e-5 where Winograd F(4x4,3x3) is allowed (plain simulation on normal data: at most 1.9e-6 and 1e-5 up
+// to 512 channels), 2e-3 with multiplicands rounded to tf32. An activation that saturates hides how large the sums were; the bound is then
+// that of sums of n normal products.
+func (g ConvGeometry) tolerance(t, out DType, tf32 bool, act Activation, n int) Tolerance {
+	norm := 1e-5
+	switch {
+	case t == F64:
+		norm *= F64.Epsilon() / F32.Epsilon()
+	case tf32:
+		norm = 2e-3
+	case g.winograd():
 		norm = 5e-5
 	}
+	tol := Tolerance{Abs: norm / 10, Norm: norm}
 	switch act.Op {
 	case Clamp, Tanh, Sigmoid:
-		return Tolerance{Abs: norm * 5 * math.Sqrt(float64(n)), Norm: norm}
+		tol.Abs = norm * 5 * math.Sqrt(float64(n))
 	}
-	return Tolerance{Abs: norm / 10, Norm: norm}
+	if out == F16 || out == BF16 {
+		tol.Rel = 2 * out.Epsilon() // both results are rounded, perhaps to neighbours
+	}
+	return tol
+}
+
+// accumulator is the type in which products of t are summed, and that of biases and their gradients.
+func accumulator(t DType) DType {
+	if t == F16 || t == BF16 {
+		return F32
+	}
+	return t
+}
+
+// convType writes a convolution's type for canonical names.
+func convType(t DType, tf32 bool) string {
+	if tf32 {
+		return "tf32"
+	}
+	return t.String()
 }
 
 func (g ConvGeometry) String() string {
@@ -248,13 +274,15 @@ func checkFloat(family string, t DType) error {
 	return nil
 }
 
-// Conv is convolution forward: y = act(x * w + bias + residual); see ConvGeometry for the formula. Bias has K elements.
+// Conv is convolution forward: y = act(x * w + bias + residual); see ConvGeometry for the formula. Bias has K elements. Products of F16 and BF16 are
+// summed in f32 and rounded once; their bias is F32. With TF32, which is for Type F32 alone, a device may round the multiplicands to tf32 (11 bits).
 //
 // Operands: x [N, In…, C], w [K, Taps…, C/Groups], [bias [K]], [residual, as y], y [N, Out…, K].
 type Conv struct {
 	Type DType
 	ConvGeometry
 	Epilogue Epilogue
+	TF32     bool
 }
 
 // NewConv makes a convolution of an image's and a filter's shapes.
@@ -263,7 +291,7 @@ func NewConv(t DType, image, filter []int, o ConvOptions, e Epilogue) (Conv, err
 	if err != nil {
 		return Conv{}, err
 	}
-	k := Conv{t, g, e}
+	k := Conv{Type: t, ConvGeometry: g, Epilogue: e}
 	return k, k.Validate()
 }
 
@@ -280,7 +308,7 @@ func (k Conv) Operands() []Operand {
 func convEpilogue(e Epilogue, t DType, channels int, result []int) []Operand {
 	var ops []Operand
 	if e.Bias {
-		ops = append(ops, Operand{"bias", In, t, []int{channels}})
+		ops = append(ops, Operand{"bias", In, accumulator(t), []int{channels}})
 	}
 	if e.Residual {
 		ops = append(ops, Operand{"residual", In, t, result})
@@ -289,11 +317,16 @@ func convEpilogue(e Epilogue, t DType, channels int, result []int) []Operand {
 }
 
 // Validate checks type, geometry and epilogue.
-func (k Conv) Validate() error { return validateConv(k.Family(), k.Type, k.ConvGeometry, k.Epilogue) }
+func (k Conv) Validate() error {
+	return validateConv(k.Family(), k.Type, k.TF32, k.ConvGeometry, k.Epilogue)
+}
 
-func validateConv(family string, t DType, g ConvGeometry, e Epilogue) error {
+func validateConv(family string, t DType, tf32 bool, g ConvGeometry, e Epilogue) error {
 	if err := checkFloat(family, t); err != nil {
 		return err
+	}
+	if tf32 && t != F32 {
+		return fmt.Errorf("%s: TF32 is a way to multiply f32, not %s", family, t)
 	}
 	if err := g.Validate(); err != nil {
 		return err
@@ -306,7 +339,7 @@ func (k Conv) Cost() Cost { return Traffic(k, k.FLOPs()) }
 
 // Tolerance allows for Winograd where it applies.
 func (k Conv) Tolerance() Tolerance {
-	return k.tolerance(k.Type, k.Epilogue.Act, Elems(k.Taps)*k.C/k.Groups)
+	return k.tolerance(k.Type, k.Type, k.TF32, k.Epilogue.Act, Elems(k.Taps)*k.C/k.Groups)
 }
 
 // MayAlias allows the result over the residual.
@@ -321,7 +354,7 @@ func convMayAlias(e Epilogue, out, in int) bool {
 }
 
 func (k Conv) String() string {
-	return fmt.Sprintf("conv %s %s%s", k.Type, k.ConvGeometry, k.Epilogue)
+	return fmt.Sprintf("conv %s %s%s", convType(k.Type, k.TF32), k.ConvGeometry, k.Epilogue)
 }
 
 // ConvBackwardData is the gradient of a convolution by its image, and the forward pass of transposed convolution:
@@ -335,6 +368,7 @@ type ConvBackwardData struct {
 	Type DType
 	ConvGeometry
 	Epilogue Epilogue
+	TF32     bool
 }
 
 // NewConvTranspose makes a transposed convolution; see NewConvTransposeGeometry.
@@ -343,7 +377,7 @@ func NewConvTranspose(t DType, image, filter []int, o ConvOptions, outputPadding
 	if err != nil {
 		return ConvBackwardData{}, err
 	}
-	k := ConvBackwardData{t, g, e}
+	k := ConvBackwardData{Type: t, ConvGeometry: g, Epilogue: e}
 	return k, k.Validate()
 }
 
@@ -359,7 +393,7 @@ func (k ConvBackwardData) Operands() []Operand {
 
 // Validate checks type, geometry and epilogue.
 func (k ConvBackwardData) Validate() error {
-	return validateConv(k.Family(), k.Type, k.ConvGeometry, k.Epilogue)
+	return validateConv(k.Family(), k.Type, k.TF32, k.ConvGeometry, k.Epilogue)
 }
 
 // Cost is the standard count; the epilogue is not counted.
@@ -367,14 +401,14 @@ func (k ConvBackwardData) Cost() Cost { return Traffic(k, k.FLOPs()) }
 
 // Tolerance allows for Winograd where it applies.
 func (k ConvBackwardData) Tolerance() Tolerance {
-	return k.tolerance(k.Type, k.Epilogue.Act, Elems(k.Taps)*k.K/k.Groups)
+	return k.tolerance(k.Type, k.Type, k.TF32, k.Epilogue.Act, Elems(k.Taps)*k.K/k.Groups)
 }
 
 // MayAlias allows the result over the residual.
 func (k ConvBackwardData) MayAlias(out, in int) bool { return convMayAlias(k.Epilogue, out, in) }
 
 func (k ConvBackwardData) String() string {
-	return fmt.Sprintf("conv_backward_data %s %s%s", k.Type, k.ConvGeometry, k.Epilogue)
+	return fmt.Sprintf("conv_backward_data %s %s%s", convType(k.Type, k.TF32), k.ConvGeometry, k.Epilogue)
 }
 
 // ConvBackwardFilter is the gradient of a convolution by its filters and, if asked, by its bias:
@@ -382,13 +416,23 @@ func (k ConvBackwardData) String() string {
 //	dw[k, t…, c] = Σ_{n, p…} dy[n, p…, k] · x[n, p·Stride + t·Dilation - PadLo, g·C/Groups + c]
 //	dbias[k] = Σ_{n, p…} dy[n, p…, k]
 //
-// An empty batch gives zeros.
+// An empty batch gives zeros. Gradients of F16 and BF16 are summed in f32; dbias is then F32, and so is dw where OutType says so.
 //
 // Operands: x [N, In…, C], dy [N, Out…, K], dw [K, Taps…, C/Groups], [dbias [K]].
 type ConvBackwardFilter struct {
 	Type DType
 	ConvGeometry
-	Bias bool // also compute dbias
+	Bias    bool  // also compute dbias
+	OutType DType // of dw: Invalid means Type; F32 is allowed with F16 and BF16 too
+	TF32    bool
+}
+
+// FilterType is the type of dw.
+func (k ConvBackwardFilter) FilterType() DType {
+	if k.OutType == Invalid {
+		return k.Type
+	}
+	return k.OutType
 }
 
 // Family is "conv_backward_filter".
@@ -396,16 +440,19 @@ func (k ConvBackwardFilter) Family() string { return "conv_backward_filter" }
 
 // Operands lists x, dy, dw, [dbias].
 func (k ConvBackwardFilter) Operands() []Operand {
-	ops := []Operand{{"x", In, k.Type, k.Image()}, {"dy", In, k.Type, k.Result()}, {"dw", Out, k.Type, k.Filter()}}
+	ops := []Operand{{"x", In, k.Type, k.Image()}, {"dy", In, k.Type, k.Result()}, {"dw", Out, k.FilterType(), k.Filter()}}
 	if k.Bias {
-		ops = append(ops, Operand{"dbias", Out, k.Type, []int{k.K}})
+		ops = append(ops, Operand{"dbias", Out, accumulator(k.Type), []int{k.K}})
 	}
 	return ops
 }
 
 // Validate checks type and geometry.
 func (k ConvBackwardFilter) Validate() error {
-	return validateConv(k.Family(), k.Type, k.ConvGeometry, Epilogue{})
+	if out := k.FilterType(); out != k.Type && out != accumulator(k.Type) {
+		return fmt.Errorf("conv_backward_filter: %s filters' gradient of %s products: want %s or %s", out, k.Type, k.Type, accumulator(k.Type))
+	}
+	return validateConv(k.Family(), k.Type, k.TF32, k.ConvGeometry, Epilogue{})
 }
 
 // Cost is the standard count and an addition for each term of dbias.
@@ -418,10 +465,15 @@ func (k ConvBackwardFilter) Cost() Cost {
 }
 
 // Tolerance allows for Winograd where it applies.
-func (k ConvBackwardFilter) Tolerance() Tolerance { return k.tolerance(k.Type, Activation{}, 0) }
+func (k ConvBackwardFilter) Tolerance() Tolerance {
+	return k.tolerance(k.Type, k.FilterType(), k.TF32, Activation{}, 0)
+}
 
 func (k ConvBackwardFilter) String() string {
-	s := fmt.Sprintf("conv_backward_filter %s %s", k.Type, k.ConvGeometry)
+	s := fmt.Sprintf("conv_backward_filter %s %s", convType(k.Type, k.TF32), k.ConvGeometry)
+	if k.FilterType() != k.Type {
+		s += " to " + k.OutType.String()
+	}
 	if k.Bias {
 		s += " +dbias"
 	}

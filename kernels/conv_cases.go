@@ -72,17 +72,18 @@ func convCases() []Case {
 		}
 		cs = append(cs,
 			Case{Name: "conv " + c.name, Kernel: Conv{Type: F32, ConvGeometry: g}},
-			Case{Name: "conv " + c.name + " bias relu", Kernel: Conv{F32, g, Epilogue{Bias: true, Act: Activation{Op: ReLU}}}},
+			Case{Name: "conv " + c.name + " bias relu", Kernel: Conv{Type: F32, ConvGeometry: g, Epilogue: Epilogue{Bias: true, Act: Activation{Op: ReLU}}}},
 			Case{Name: "conv backward data " + c.name, Kernel: ConvBackwardData{Type: F32, ConvGeometry: g}},
-			Case{Name: "conv backward filter " + c.name, Kernel: ConvBackwardFilter{F32, g, true}})
+			Case{Name: "conv backward filter " + c.name, Kernel: ConvBackwardFilter{Type: F32, ConvGeometry: g, Bias: true}})
 	}
 	cs = append(cs, convEpilogueCases()...)
+	cs = append(cs, convNarrowCases()...)
 	for _, c := range convGeometries()[:6] {
 		g, _ := NewConvGeometry(c.image, c.filter, c.o)
 		cs = append(cs,
-			Case{Name: "conv f64 " + c.name, Kernel: Conv{F64, g, Epilogue{Bias: true}}},
-			Case{Name: "conv backward data f64 " + c.name, Kernel: ConvBackwardData{F64, g, Epilogue{}}},
-			Case{Name: "conv backward filter f64 " + c.name, Kernel: ConvBackwardFilter{F64, g, false}})
+			Case{Name: "conv f64 " + c.name, Kernel: Conv{Type: F64, ConvGeometry: g, Epilogue: Epilogue{Bias: true}}},
+			Case{Name: "conv backward data f64 " + c.name, Kernel: ConvBackwardData{Type: F64, ConvGeometry: g}},
+			Case{Name: "conv backward filter f64 " + c.name, Kernel: ConvBackwardFilter{Type: F64, ConvGeometry: g}})
 	}
 	return cs
 }
@@ -102,10 +103,10 @@ func convEpilogueCases() []Case {
 		}
 		for _, a := range []Activation{{}, {Op: ReLU}, {Op: Clamp, Min: -0.5, Max: 6}, {Op: GELU}, {Op: GELUTanh}, {Op: SiLU}, {Op: HardSwish}, {Op: Tanh}, {Op: Sigmoid}} {
 			e := Epilogue{Bias: true, Residual: true, Act: a}
-			cs = append(cs, Case{Name: "conv " + c.name + e.String(), Kernel: Conv{F32, g, e}})
+			cs = append(cs, Case{Name: "conv " + c.name + e.String(), Kernel: Conv{Type: F32, ConvGeometry: g, Epilogue: e}})
 		}
 		for _, e := range []Epilogue{{Residual: true}, {Bias: true}, {Bias: true, Residual: true, Act: Activation{Op: SiLU}}, {Act: Activation{Op: ReLU}}} {
-			cs = append(cs, Case{Name: "transposed conv " + c.name + e.String(), Kernel: ConvBackwardData{F32, g, e}})
+			cs = append(cs, Case{Name: "transposed conv " + c.name + e.String(), Kernel: ConvBackwardData{Type: F32, ConvGeometry: g, Epilogue: e}})
 		}
 	}
 	t, err := NewConvTranspose(F32, []int{2, 5, 4, 12}, []int{12, 3, 3, 7}, ConvOptions{Stride: []int{2, 2}, PadLo: []int{1, 1}}, []int{1, 0}, Epilogue{Bias: true})
@@ -114,3 +115,41 @@ func convEpilogueCases() []Case {
 	}
 	return append(cs, Case{Name: "transposed conv output padding", Kernel: t})
 }
+
+// convNarrowCases are the types that tensor cores multiply: every geometry in one of the types in turn, and some in all.
+func convNarrowCases() []Case {
+	types := []struct {
+		name string
+		t    DType
+		tf32 bool
+	}{{"bf16", BF16, false}, {"f16", F16, false}, {"tf32", F32, true}}
+	geometries := append(convGeometries(),
+		convCase{"tiles", []int{1, 12, 13, 72}, []int{136, 3, 3, 72}, ConvOptions{Same: true}},
+		convCase{"tiles stride2", []int{2, 13, 12, 40}, []int{72, 3, 3, 40}, ConvOptions{Same: true, Stride: []int{2, 2}}},
+		convCase{"tiles groups", []int{1, 9, 10, 64}, []int{96, 3, 3, 32}, ConvOptions{Same: true, Groups: 2}},
+		convCase{"tiles 1x1", []int{1, 12, 12, 96}, []int{144, 1, 1, 96}, ConvOptions{}},
+		convCase{"deep", []int{1, 5, 4, 256}, []int{24, 3, 3, 256}, ConvOptions{Same: true}})
+	var cs []Case
+	for i, c := range geometries {
+		g, err := NewConvGeometry(c.image, c.filter, c.o)
+		if err != nil {
+			panic(err) // a mistake in a table
+		}
+		for j, t := range types {
+			if i < len(convGeometries()) && i%len(types) != j {
+				continue
+			}
+			to := t.t
+			if (i+j)%2 == 0 {
+				to = F32
+			}
+			cs = append(cs,
+				Case{Name: "conv " + t.name + " " + c.name, Kernel: Conv{Type: t.t, ConvGeometry: g, TF32: t.tf32, Epilogue: Epilogue{Bias: i%2 == 0, Residual: i%3 == 0, Act: narrowActs[i%len(narrowActs)]}}},
+				Case{Name: "conv backward data " + t.name + " " + c.name, Kernel: ConvBackwardData{Type: t.t, ConvGeometry: g, TF32: t.tf32, Epilogue: Epilogue{Bias: i%3 == 1}}},
+				Case{Name: "conv backward filter " + t.name + " " + c.name, Kernel: ConvBackwardFilter{Type: t.t, ConvGeometry: g, TF32: t.tf32, OutType: to, Bias: i%2 == 1}})
+		}
+	}
+	return cs
+}
+
+var narrowActs = []Activation{{}, {Op: ReLU}, {Op: SiLU}, {Op: Clamp, Min: 0, Max: 6}}

@@ -100,7 +100,7 @@ func TestConvCost(t *testing.T) {
 	if c := (Conv{Type: F32, ConvGeometry: g}).Cost(); c.FLOPs != want || c.Written != 4*2*8*8*32 || c.Read != 4*(2*8*8*16+32*9*4) {
 		t.Errorf("cost %+v", c)
 	}
-	if c := (ConvBackwardFilter{F32, g, true}).Cost(); c.FLOPs != want+2*8*8*32 {
+	if c := (ConvBackwardFilter{Type: F32, ConvGeometry: g, Bias: true}).Cost(); c.FLOPs != want+2*8*8*32 {
 		t.Errorf("cost of the backward pass %+v", c)
 	}
 }
