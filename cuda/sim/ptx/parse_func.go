@@ -68,6 +68,7 @@ func (b *body) unique(name string) string {
 func (p *parser) function(linkage Linkage) {
 	f := &Func{Entry: p.tok.is(".entry"), Linkage: linkage}
 	p.advance()
+	p.loc = Loc{}
 	p.body = &body{fn: f, scopes: []*scope{newScope()}, names: map[string]int{}}
 	for p.tok.is(".attribute") {
 		p.attribute()
