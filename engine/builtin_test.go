@@ -61,7 +61,7 @@ func (g *graph) integers(shape ...int) *G.Node {
 		g.t.Fatal(err)
 	}
 	for i := range kernels.Elems(shape) {
-		putElement(raw, dtypeOf(g.dt), i, math.Floor(element(raw, dtypeOf(g.dt), i)))
+		dtypeOf(g.dt).SetValue(raw, i, math.Floor(dtypeOf(g.dt).Value(raw, i)))
 	}
 	return n
 }
@@ -215,7 +215,7 @@ func elements(t *testing.T, v G.Value) []float64 {
 	}
 	s := make([]float64, n)
 	for i := range s {
-		s[i] = element(b, dt, i)
+		s[i] = dt.Value(b, i)
 	}
 	return s
 }

@@ -92,9 +92,9 @@ func (p *program) number(v int32) (float64, bool) {
 	if val.storage != inConstant || val.elems == 0 || val.elems > 1<<12 {
 		return 0, false
 	}
-	n := element(val.data, val.typ, 0)
+	n := val.typ.Value(val.data, 0)
 	for i := 1; i < val.elems; i++ {
-		if element(val.data, val.typ, i) != n {
+		if val.typ.Value(val.data, i) != n {
 			return 0, false
 		}
 	}

@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 
@@ -311,56 +309,10 @@ func (l *lowering) Const(t kernels.DType, shape []int, values []float64) op.Tens
 	}
 	data := make([]byte, n*t.Size())
 	for i, v := range values {
-		putElement(data, t, i, v)
+		t.SetValue(data, i, v)
 	}
 	id := l.b.add(value{typ: t, elems: n, storage: inConstant, data: data})
 	return op.Tensor{ID: int(id), Type: t, Shape: slices.Clone(shape)}
-}
-
-// putElement stores v as element i of data.
-func putElement(data []byte, t kernels.DType, i int, v float64) {
-	le := binary.NativeEndian
-	switch t {
-	case kernels.F32:
-		le.PutUint32(data[4*i:], math.Float32bits(float32(v)))
-	case kernels.F64:
-		le.PutUint64(data[8*i:], math.Float64bits(v))
-	case kernels.I32:
-		le.PutUint32(data[4*i:], uint32(int32(v)))
-	case kernels.I64:
-		le.PutUint64(data[8*i:], uint64(int64(v)))
-	case kernels.U64:
-		le.PutUint64(data[8*i:], uint64(v))
-	case kernels.Bool:
-		if v != 0 {
-			data[i] = 1
-		}
-	case kernels.BF16:
-		bits := math.Float32bits(float32(v))
-		le.PutUint16(data[2*i:], uint16((bits+0x7fff+bits>>16&1)>>16))
-	default:
-		data[i] = uint8(v)
-	}
-}
-
-// element reads element i of data.
-func element(data []byte, t kernels.DType, i int) float64 {
-	ne := binary.NativeEndian
-	switch t {
-	case kernels.F32:
-		return float64(math.Float32frombits(ne.Uint32(data[4*i:])))
-	case kernels.F64:
-		return math.Float64frombits(ne.Uint64(data[8*i:]))
-	case kernels.I32:
-		return float64(int32(ne.Uint32(data[4*i:])))
-	case kernels.I64:
-		return float64(int64(ne.Uint64(data[8*i:])))
-	case kernels.U64:
-		return float64(ne.Uint64(data[8*i:]))
-	case kernels.BF16:
-		return float64(math.Float32frombits(uint32(ne.Uint16(data[2*i:])) << 16))
-	}
-	return float64(data[i])
 }
 
 func (l *lowering) Counter() op.Tensor {

@@ -191,6 +191,17 @@ func nodeName(n *gorgonia.Node) string {
 	return n.Name()
 }
 
+// label says for people where in the graph a call belongs: the last variable that it works on, which is a layer's parameter where the call
+// has one, else its node.
+func (p *program) label(c *call) string {
+	for i := len(c.args) - 1; i >= 0; i-- {
+		if v := &p.values[c.args[i]]; v.storage == inVariable && v.node != nil {
+			return v.node.Name()
+		}
+	}
+	return nodeName(c.node)
+}
+
 // Let binds a value to a variable of the machine's graph; it is gorgonia.Let with a check.
 func (m *Machine) Let(n *gorgonia.Node, be any) error {
 	if n.Graph() != m.graph {

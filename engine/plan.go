@@ -26,7 +26,7 @@ type Call struct {
 	// Kernel is what runs, nil for an operator of gorgonia's that runs on the host.
 	Kernel   kernels.Kernel
 	Host     string // the name of such an operator
-	Node     string // the graph's node that it was lowered from
+	Node     string // the parameter that it works with, else the graph's node that it was lowered from
 	Operands []Operand
 }
 
@@ -55,7 +55,7 @@ func (m *Machine) Plan() (*Plan, error) {
 		if err != nil {
 			return 0, err
 		}
-		return int(element(raw, dtypeOf(v.Dtype()), 0)), nil
+		return int(dtypeOf(v.Dtype()).Value(raw, 0)), nil
 	})
 }
 
@@ -117,7 +117,7 @@ func (m *Machine) PlanFor(choose func(selector *gorgonia.Node, branches int) (in
 
 // describe makes the public form of a call.
 func (p *program) describe(c *call, rep []int32, absent []bool, kept, constants, offset []int) Call {
-	d := Call{Kernel: c.kernel, Node: nodeName(c.node)}
+	d := Call{Kernel: c.kernel, Node: p.label(c)}
 	ops := c.operands()
 	if c.role == runHost {
 		d.Host = c.host.name

@@ -48,10 +48,10 @@ func (p *Profiler) begin() {
 }
 
 // add counts one run of a call.
-func (p *Profiler) add(c *call, start time.Time, d time.Duration) {
+func (p *Profiler) add(prog *program, c *call, start time.Time, d time.Duration) {
 	t := p.calls[c]
 	if t == nil {
-		t = &CallTime{Family: c.family(), Kernel: c.title(), Node: nodeName(c.node), Min: d}
+		t = &CallTime{Family: c.family(), Kernel: c.title(), Node: prog.label(c), Min: d}
 		t.Cost = c.cost()
 		p.calls[c] = t
 		p.order = append(p.order, t)
@@ -196,7 +196,7 @@ func (m *Machine) runWatched(pa *path) error {
 			return s.failed(err)
 		}
 		if m.profile != nil {
-			m.profile.add(s.call, start, time.Since(start))
+			m.profile.add(m.prog, s.call, start, time.Since(start))
 		}
 		if m.cfg.checkNaN {
 			if err := m.findNaN(s); err != nil {
@@ -226,7 +226,7 @@ func (m *Machine) findNaN(s *step) error {
 			}
 		}
 		for i := range val.elems {
-			if math.IsNaN(element(data, val.typ, i)) {
+			if math.IsNaN(val.typ.Value(data, i)) {
 				return fmt.Errorf("NaN: element %d of the result of node %s, made by %s, is the first", i, nodeName(s.call.node), s.call.title())
 			}
 		}

@@ -65,7 +65,7 @@ func (m *Machine) selectPath() error {
 		if err != nil {
 			return err
 		}
-		n := int(element(raw, v.typ, 0))
+		n := int(v.typ.Value(raw, 0))
 		if n < 0 || n >= s.count {
 			return fmt.Errorf("selector %s is %d: want 0 to %d", v.node.Name(), n, s.count-1)
 		}

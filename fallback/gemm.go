@@ -106,10 +106,16 @@ func (g *gemmKernels[T]) choose(k kernels.GEMM) gemmMode {
 		return gemmFlipped
 	case k.M <= g.mr && !k.TransB, k.N <= g.nr && !k.TransA:
 		return gemmDirect
-	case k.K*k.N <= g.directB && k.K <= g.directK && (!k.TransB || !worthSharing(k)): // else each thread would transpose B
+	case k.K*k.N <= g.directB && k.K <= g.directK && !g.conflicting(k) && (!k.TransB || !worthSharing(k)): // else each thread would transpose B
 		return gemmDirect
 	}
 	return gemmBlocked
+}
+
+// conflicting says whether the rows of B that a tile walks down fall into so few sets of the caches that they push each other out:
+// they lie a multiple of half a page apart, and are many.
+func (g *gemmKernels[T]) conflicting(k kernels.GEMM) bool {
+	return k.LDB*k.Type.Size()%2048 == 0 && k.K > 256
 }
 
 // cut splits a product for a number of threads: into as many parts for each, at least a tile and some microseconds long.

@@ -203,8 +203,8 @@ type oneHotExec struct {
 
 func (d *Device) prepareOneHot(k kernels.OneHot) (kernels.Exec, error) {
 	e := &oneHotExec{pool: d.pool, k: k}
-	putElem(&e.on, k.Type, k.On)
-	putElem(&e.off, k.Type, k.Off)
+	k.Type.SetValue(e.on[:], 0, k.On)
+	k.Type.SetValue(e.off[:], 0, k.Off)
 	e.per = max(1, movePartBytes/max(1, k.Classes*k.Type.Size()))
 	return e, nil
 }

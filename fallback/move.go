@@ -140,36 +140,8 @@ func (d *Device) prepareMove(k kernels.Move) (kernels.Exec, error) {
 	}
 	m := &e.plan.shape
 	e.per = max(1, movePartBytes/max(1, m.n1*m.n0*e.plan.size))
-	putElem(&e.fill, k.Type, k.Fill)
+	k.Type.SetValue(e.fill[:], 0, k.Fill)
 	return e, nil
-}
-
-// putElem writes a number as an element of type t.
-func putElem(b *[8]byte, t kernels.DType, v float64) {
-	p := unsafe.Pointer(b)
-	switch t {
-	case kernels.F32:
-		*(*float32)(p) = float32(v)
-	case kernels.F64:
-		*(*float64)(p) = v
-	case kernels.F16:
-		*(*uint16)(p) = kernels.F16Bits(v)
-	case kernels.BF16:
-		*(*uint16)(p) = kernels.BF16Bits(float32(v))
-	case kernels.I32:
-		*(*int32)(p) = int32(v)
-	case kernels.I64:
-		*(*int64)(p) = int64(v)
-	case kernels.U64:
-		*(*uint64)(p) = uint64(v)
-	case kernels.Bool:
-		b[0] = 0
-		if v != 0 {
-			b[0] = 1
-		}
-	default:
-		b[0] = uint8(v)
-	}
 }
 
 // Workspace is none.

@@ -1,6 +1,10 @@
 package kernels
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+)
 
 // DType is the element type of a tensor.
 type DType uint8
@@ -58,4 +62,55 @@ func (t DType) Epsilon() float64 {
 		return 0x1p-8
 	}
 	return 0
+}
+
+// Value is element i of a tensor of type t stored at b. 64-bit integers beyond 2^53 are rounded.
+func (t DType) Value(b []byte, i int) float64 {
+	ne := binary.NativeEndian
+	switch t {
+	case F32:
+		return float64(math.Float32frombits(ne.Uint32(b[4*i:])))
+	case F64:
+		return math.Float64frombits(ne.Uint64(b[8*i:]))
+	case F16:
+		return F16Value(ne.Uint16(b[2*i:]))
+	case BF16:
+		return float64(BF16Value(ne.Uint16(b[2*i:])))
+	case I32:
+		return float64(int32(ne.Uint32(b[4*i:])))
+	case I64:
+		return float64(int64(ne.Uint64(b[8*i:])))
+	case U64:
+		return float64(ne.Uint64(b[8*i:]))
+	}
+	return float64(b[i]) // U8, Bool
+}
+
+// SetValue stores v as element i of a tensor of type t at b: rounded to the nearest floating-point number, converted as by Go to an integer
+// type; a Bool is v != 0.
+func (t DType) SetValue(b []byte, i int, v float64) {
+	ne := binary.NativeEndian
+	switch t {
+	case F32:
+		ne.PutUint32(b[4*i:], math.Float32bits(float32(v)))
+	case F64:
+		ne.PutUint64(b[8*i:], math.Float64bits(v))
+	case F16:
+		ne.PutUint16(b[2*i:], F16Bits(v))
+	case BF16:
+		ne.PutUint16(b[2*i:], BF16Bits(float32(v)))
+	case I32:
+		ne.PutUint32(b[4*i:], uint32(int32(v)))
+	case I64:
+		ne.PutUint64(b[8*i:], uint64(int64(v)))
+	case U64:
+		ne.PutUint64(b[8*i:], uint64(v))
+	case Bool:
+		b[i] = 0
+		if v != 0 {
+			b[i] = 1
+		}
+	default:
+		b[i] = uint8(v)
+	}
 }

@@ -180,7 +180,7 @@ func TestErrorIsQuoted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store(got[1], kernels.F32, 3, 4*(1+0x1p-21)) // 0.477 of the relative tolerance 1e-6
+	kernels.F32.SetValue(got[1], 3, 4*(1+0x1p-21)) // 0.477 of the relative tolerance 1e-6
 	var res Result
 	if err := trial.compare(got, &res); err != nil {
 		t.Fatal(err)
@@ -206,7 +206,7 @@ func TestSameBits(t *testing.T) {
 func TestZeroToleranceComparesBits(t *testing.T) {
 	b := func(v float64) []byte {
 		b := make([]byte, 4)
-		store(b, kernels.F32, 0, v)
+		kernels.F32.SetValue(b, 0, v)
 		return b
 	}
 	negZero := math.Copysign(0, -1)
@@ -242,7 +242,7 @@ func TestFillsAreDeterministicAndInRange(t *testing.T) {
 	}
 	seen := map[float64]bool{}
 	for i := range 100 {
-		seen[load(a, o.Type, i)] = true
+		seen[o.Type.Value(a, i)] = true
 	}
 	if len(seen) != 8 || !seen[-3] || !seen[4] {
 		t.Errorf("integers in [-3, 5): saw %v", seen)

@@ -1,7 +1,6 @@
 package devicetest
 
 import (
-	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"math"
@@ -21,7 +20,7 @@ func makeInput(caseName string, o kernels.Operand, f kernels.Fill) ([]byte, erro
 	rng := rand.New(rand.NewPCG(h.Sum64(), 0x9e3779b97f4a7c15))
 	b := make([]byte, o.Bytes())
 	for i := range o.Elems() {
-		store(b, o.Type, i, draw(rng, o.Type, f, i))
+		o.Type.SetValue(b, i, inRange(o.Type, draw(rng, o.Type, f, i)))
 	}
 	return b, nil
 }
@@ -76,6 +75,17 @@ func draw(rng *rand.Rand, t kernels.DType, f kernels.Fill, i int) float64 {
 	return rng.NormFloat64()
 }
 
+// inRange is v limited to what the narrow integer types hold.
+func inRange(t kernels.DType, v float64) float64 {
+	switch t {
+	case kernels.I32:
+		return max(math.MinInt32, min(math.MaxInt32, v))
+	case kernels.U8:
+		return max(0, min(math.MaxUint8, v))
+	}
+	return v
+}
+
 // specials are the values that go wrong first: zeros of both signs, the smallest and a larger denormal, the smallest and
 // largest normal numbers, infinities and NaN.
 func specials(t kernels.DType) []float64 {
@@ -95,54 +105,4 @@ func specials(t kernels.DType) []float64 {
 		v = append(v, x, -x)
 	}
 	return v
-}
-
-// store writes element i of type t, rounded to the nearest; integers saturate.
-func store(b []byte, t kernels.DType, i int, v float64) {
-	le := binary.LittleEndian
-	switch t {
-	case kernels.F32:
-		le.PutUint32(b[4*i:], math.Float32bits(float32(v)))
-	case kernels.F64:
-		le.PutUint64(b[8*i:], math.Float64bits(v))
-	case kernels.F16:
-		le.PutUint16(b[2*i:], kernels.F16Bits(v))
-	case kernels.BF16:
-		le.PutUint16(b[2*i:], kernels.BF16Bits(float32(v)))
-	case kernels.I32:
-		le.PutUint32(b[4*i:], uint32(int32(max(math.MinInt32, min(math.MaxInt32, v)))))
-	case kernels.I64:
-		le.PutUint64(b[8*i:], uint64(int64(v)))
-	case kernels.U64:
-		le.PutUint64(b[8*i:], uint64(v))
-	case kernels.Bool:
-		b[i] = 0
-		if v != 0 {
-			b[i] = 1
-		}
-	default:
-		b[i] = uint8(max(0, min(255, v)))
-	}
-}
-
-// load reads element i of type t.
-func load(b []byte, t kernels.DType, i int) float64 {
-	le := binary.LittleEndian
-	switch t {
-	case kernels.F32:
-		return float64(math.Float32frombits(le.Uint32(b[4*i:])))
-	case kernels.F64:
-		return math.Float64frombits(le.Uint64(b[8*i:]))
-	case kernels.F16:
-		return kernels.F16Value(le.Uint16(b[2*i:]))
-	case kernels.BF16:
-		return float64(kernels.BF16Value(le.Uint16(b[2*i:])))
-	case kernels.I32:
-		return float64(int32(le.Uint32(b[4*i:])))
-	case kernels.I64:
-		return float64(int64(le.Uint64(b[8*i:])))
-	case kernels.U64:
-		return float64(le.Uint64(b[8*i:]))
-	}
-	return float64(b[i])
 }

@@ -133,7 +133,7 @@ func (t *Trial) equal(x, y [][]byte) error {
 		for e := range o.Elems() {
 			if !bytes.Equal(x[i][e*s:e*s+s], y[i][e*s:e*s+s]) {
 				return fmt.Errorf("%s %v differs: %v and %v (bits %x and %x)", o.Name, index(o.Shape, e),
-					load(x[i], o.Type, e), load(y[i], o.Type, e), x[i][e*s:e*s+s], y[i][e*s:e*s+s])
+					o.Type.Value(x[i], e), o.Type.Value(y[i], e), x[i][e*s:e*s+s], y[i][e*s:e*s+s])
 			}
 		}
 	}
@@ -208,7 +208,7 @@ func (t *Trial) compare(got [][]byte, res *Result) error {
 		}
 		norm := maxFinite(t.want[i], o)
 		for e := range o.Elems() {
-			g, w := load(got[i], o.Type, e), load(t.want[i], o.Type, e)
+			g, w := o.Type.Value(got[i], e), o.Type.Value(t.want[i], e)
 			f := fraction(tol, o.Type, got[i], t.want[i], e, norm)
 			if f == 0 {
 				continue
@@ -232,7 +232,7 @@ func (t *Trial) compare(got [][]byte, res *Result) error {
 // fraction is an element's error as a fraction of what the tolerance allows; 0 for equal elements.
 func fraction(tol kernels.Tolerance, typ kernels.DType, got, want []byte, e int, norm float64) float64 {
 	s := typ.Size()
-	g, w := load(got, typ, e), load(want, typ, e)
+	g, w := typ.Value(got, e), typ.Value(want, e)
 	if bytes.Equal(got[e*s:e*s+s], want[e*s:e*s+s]) || math.IsNaN(g) && math.IsNaN(w) {
 		return 0
 	}
@@ -252,7 +252,7 @@ func fraction(tol kernels.Tolerance, typ kernels.DType, got, want []byte, e int,
 func maxFinite(b []byte, o kernels.Operand) float64 {
 	m := 0.0
 	for e := range o.Elems() {
-		if v := math.Abs(load(b, o.Type, e)); v > m && !math.IsInf(v, 0) {
+		if v := math.Abs(o.Type.Value(b, e)); v > m && !math.IsInf(v, 0) {
 			m = v
 		}
 	}
