@@ -1,0 +1,261 @@
+package sim
+
+import (
+	"math/bits"
+
+	"palladio/cuda/sim/ptx"
+)
+
+// registersOf appends the registers that an instruction writes and reads: destinations first in the instruction, addresses, sources, guard.
+func registersOf(in *ptx.Instr, defs, uses []int32) (d, u []int32) {
+	if in.Guard != ptx.NoReg {
+		uses = append(uses, in.Guard)
+	}
+	for i := range in.Operands {
+		defs, uses = operandRegisters(&in.Operands[i], i < destinations(in), defs, uses)
+	}
+	return defs, uses
+}
+
+func operandRegisters(o *ptx.Operand, written bool, defs, uses []int32) (d, u []int32) {
+	switch {
+	case o.Kind == ptx.Address && o.Reg != ptx.NoReg:
+		uses = append(uses, o.Reg)
+	case o.Kind == ptx.Register && written:
+		defs = append(defs, o.Reg)
+	case o.Kind == ptx.Register:
+		uses = append(uses, o.Reg)
+	}
+	if o.Kind == ptx.Address {
+		written = false
+	}
+	for i := range o.Elems {
+		defs, uses = operandRegisters(&o.Elems[i], written, defs, uses)
+	}
+	return defs, uses
+}
+
+// destinations is the number of leading operands that an instruction writes.
+func destinations(in *ptx.Instr) int {
+	switch in.Op {
+	case "st", "red", "bra", "brx", "ret", "exit", "trap", "brkpt", "membar", "fence", "prefetch", "prefetchu", "cp", "stmatrix", "nanosleep", "discard", "applypriority", "pmevent":
+		return 0
+	case "bar", "barrier":
+		if in.Has("red") {
+			return 1
+		}
+		return 0
+	}
+	return 1
+}
+
+// flow is the control flow of a function: basic blocks in order of their first instruction.
+type flow struct {
+	f      *ptx.Func
+	blocks []basicBlock
+	of     []int32 // block of each instruction
+}
+
+type basicBlock struct {
+	first, end int // instructions [first, end)
+	next       []int32
+}
+
+// flowOf finds the basic blocks of a function.
+func flowOf(f *ptx.Func) *flow {
+	n := len(f.Body)
+	leader := make([]bool, n+1)
+	for _, l := range f.Labels {
+		leader[min(max(l.At, 0), n)] = true
+	}
+	for i := range f.Body {
+		if endsBlock(&f.Body[i]) {
+			leader[i+1] = true
+		}
+	}
+	g := &flow{f: f, of: make([]int32, n)}
+	for i := 0; i < n; {
+		end := i + 1
+		for end < n && !leader[end] {
+			end++
+		}
+		for j := i; j < end; j++ {
+			g.of[j] = int32(len(g.blocks))
+		}
+		g.blocks = append(g.blocks, basicBlock{first: i, end: end})
+		i = end
+	}
+	for b := range g.blocks {
+		g.link(&g.blocks[b])
+	}
+	return g
+}
+
+func endsBlock(in *ptx.Instr) bool {
+	switch in.Op {
+	case "bra", "brx", "ret", "exit", "trap":
+		return true
+	}
+	return false
+}
+
+// link finds the successors of a block.
+func (g *flow) link(b *basicBlock) {
+	to := func(at int) {
+		if at >= 0 && at < len(g.of) {
+			b.next = append(b.next, g.of[at])
+		}
+	}
+	last := &g.f.Body[b.end-1]
+	switch last.Op {
+	case "bra":
+		for _, o := range last.Operands {
+			if o.Kind == ptx.LabelName {
+				to(g.f.Labels[o.Label].At)
+			}
+		}
+	case "brx":
+		for _, o := range last.Operands {
+			if o.Kind == ptx.TableName {
+				for _, l := range g.f.Tables[o.Table].Labels {
+					to(g.f.Labels[l].At)
+				}
+			}
+		}
+	}
+	if !endsBlock(last) || last.Guard != ptx.NoReg {
+		to(b.end)
+	}
+}
+
+// bitset is a set of small integers.
+type bitset []uint64
+
+func newBitset(n int) bitset      { return make(bitset, (n+63)/64) }
+func (s bitset) has(i int32) bool { return s[i>>6]>>(i&63)&1 != 0 }
+func (s bitset) add(i int32)      { s[i>>6] |= 1 << (i & 63) }
+func (s bitset) remove(i int32)   { s[i>>6] &^= 1 << (i & 63) }
+func (s bitset) each(f func(i int32)) {
+	for w, x := range s {
+		for ; x != 0; x &= x - 1 {
+			f(int32(w*64 + bits.TrailingZeros64(x)))
+		}
+	}
+}
+
+// estimateRegisters guesses the registers a thread of an entry point needs, from the most virtual registers that are live at once. The
+// assembler reschedules, so the true figure differs by a fifth either way.
+func estimateRegisters(g *flow) int {
+	const reserve = 8 // addresses, barriers' state, what rescheduling keeps alive
+	weight := registerWeights(g.f)
+	in := g.liveIn()
+	peak := 0
+	var defs, uses []int32
+	live := newBitset(len(g.f.Regs))
+	for b := range g.blocks {
+		clear(live)
+		for _, s := range g.blocks[b].next {
+			union(live, in[s])
+		}
+		for i := g.blocks[b].end - 1; i >= g.blocks[b].first; i-- {
+			instr := &g.f.Body[i]
+			defs, uses = registersOf(instr, defs[:0], uses[:0])
+			if instr.Guard == ptx.NoReg {
+				for _, r := range defs {
+					live.remove(r)
+				}
+			}
+			for _, r := range uses {
+				live.add(r)
+			}
+			sum := 0
+			live.each(func(r int32) { sum += weight[r] })
+			peak = max(peak, sum)
+		}
+	}
+	n := max(16, roundUp(peak+reserve, 8))
+	if m := g.f.Perf.MaxRegs; m > 0 {
+		n = min(n, m)
+	}
+	return min(n, 255)
+}
+
+// liveIn is the registers that are live at the start of each block.
+func (g *flow) liveIn() []bitset {
+	n := len(g.f.Regs)
+	in := make([]bitset, len(g.blocks))
+	gen, kill := make([]bitset, len(g.blocks)), make([]bitset, len(g.blocks))
+	var defs, uses []int32
+	for b := range g.blocks {
+		in[b], gen[b], kill[b] = newBitset(n), newBitset(n), newBitset(n)
+		for i := g.blocks[b].first; i < g.blocks[b].end; i++ {
+			instr := &g.f.Body[i]
+			defs, uses = registersOf(instr, defs[:0], uses[:0])
+			for _, r := range uses {
+				if !kill[b].has(r) {
+					gen[b].add(r)
+				}
+			}
+			if instr.Guard == ptx.NoReg {
+				for _, r := range defs {
+					kill[b].add(r)
+				}
+			}
+		}
+	}
+	out := newBitset(n)
+	for changed := true; changed; {
+		changed = false
+		for b := len(g.blocks) - 1; b >= 0; b-- {
+			clear(out)
+			for _, s := range g.blocks[b].next {
+				union(out, in[s])
+			}
+			for w := range out {
+				if x := gen[b][w] | out[w]&^kill[b][w]; x != in[b][w] {
+					in[b][w] = x
+					changed = true
+				}
+			}
+		}
+	}
+	return in
+}
+
+func union(a, b bitset) {
+	for i := range a {
+		a[i] |= b[i]
+	}
+}
+
+// registerWeights is the 32-bit registers that each virtual register takes: none for predicates, and for parameters and what only
+// renames them, which machine code reads from the constant bank.
+func registerWeights(f *ptx.Func) []int {
+	weight := make([]int, len(f.Regs))
+	for i, r := range f.Regs {
+		if r.Type != ptx.Pred {
+			weight[i] = max(1, r.Type.Bits()/32)
+		}
+	}
+	constant := make([]int8, len(f.Regs)) // 0 unknown, 1 yes, -1 no
+	var defs, uses []int32
+	for i := range f.Body {
+		in := &f.Body[i]
+		defs, uses = registersOf(in, defs[:0], uses[:0])
+		is := int8(-1)
+		if in.Op == "ld" && in.Space() == ptx.Param || (in.Op == "cvta" || in.Op == "mov") && len(uses) == 1 && len(defs) == 1 && constant[uses[0]] == 1 {
+			is = 1
+		}
+		for _, r := range defs {
+			if constant[r] >= 0 {
+				constant[r] = is
+			}
+		}
+	}
+	for r, is := range constant {
+		if is == 1 {
+			weight[r] = 0
+		}
+	}
+	return weight
+}
