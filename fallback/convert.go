@@ -55,8 +55,43 @@ func loader[T real](t kernels.DType) loadFn[T] {
 		return loadAs[T, int32]
 	case kernels.I64:
 		return loadAs[T, int64]
+	case kernels.F16, kernels.BF16:
+		return func(dst *T, base unsafe.Pointer, off, stride, n int) { loadHalf(t, dst, base, off, stride, n) }
 	}
 	return loadAs[T, uint8]
+}
+
+// halfBlock is the number of F16 or BF16 elements that are converted together.
+const halfBlock = 128
+
+// loadHalf is loadAs for the elements of type t, F16 or BF16.
+func loadHalf[T real](t kernels.DType, dst *T, base unsafe.Pointer, off, stride, n int) {
+	var bits [halfBlock]uint16
+	var wide [halfBlock]float32
+	d, src := vector(dst, n), next((*uint16)(base), off)
+	if stride == 0 {
+		bits[0] = *src
+		widenHalf(wide[:1], bits[:1], t)
+		for i := range d {
+			d[i] = T(wide[0])
+		}
+		return
+	}
+	for len(d) > 0 {
+		m := min(len(d), halfBlock)
+		from := vector(src, m)
+		if stride != 1 {
+			for i := range m {
+				bits[i] = *next(src, i*stride)
+			}
+			from = bits[:m]
+		}
+		widenHalf(wide[:m], from, t)
+		for i, x := range wide[:m] {
+			d[i] = T(x)
+		}
+		d, src = d[m:], next(src, m*stride)
+	}
 }
 
 // tileFn reads a tile: n columns, step elements apart from off on, of height neighbouring elements each. Row r goes to dst + r·stride.
@@ -94,8 +129,26 @@ func tileLoader[T real](t kernels.DType) tileFn[T] {
 		return loadTile[T, int32]
 	case kernels.I64:
 		return loadTile[T, int64]
+	case kernels.F16, kernels.BF16:
+		return loadHalfTile[T](t)
 	}
 	return loadTile[T, uint8]
+}
+
+// loadHalfTile is loadTile for F16 and BF16, a column after the other.
+func loadHalfTile[T real](t kernels.DType) tileFn[T] {
+	return func(dst *T, stride int, base unsafe.Pointer, off, step, height, n int) {
+		var column [halfBlock]T
+		for c := range n {
+			for r := 0; r < height; r += halfBlock {
+				m := min(height-r, halfBlock)
+				loadHalf(t, &column[0], base, off+c*step+r, 1, m)
+				for i, x := range column[:m] {
+					*next(dst, (r+i)*stride+c) = x
+				}
+			}
+		}
+	}
 }
 
 // dtypeOf is the element type of T.
@@ -119,6 +172,8 @@ func storer[T real](t kernels.DType) storeFn[T] {
 		return storeAs(func(x T) int64 { return int64(saturated(float64(x), math.MinInt64, 0x1p63-1024)) })
 	case kernels.Bool:
 		return storeBool[T]
+	case kernels.F16, kernels.BF16:
+		return storeHalf[T](t)
 	}
 	return storeAs(func(x T) uint8 { return uint8(saturated(float64(x), 0, 255)) })
 }
@@ -128,6 +183,22 @@ func storeAs[T real, S kernels.Elem](f func(T) S) storeFn[T] {
 		d := vector(next((*S)(base), off), n)
 		for i, x := range vector(src, n) {
 			d[i] = f(x)
+		}
+	}
+}
+
+// storeHalf rounds to F16 or BF16.
+func storeHalf[T real](t kernels.DType) storeFn[T] {
+	return func(base unsafe.Pointer, off int, src *T, n int) {
+		var wide [halfBlock]float32
+		d, from := vector(next((*uint16)(base), off), n), vector(src, n)
+		for len(d) > 0 {
+			m := min(len(d), halfBlock)
+			for i, x := range from[:m] {
+				wide[i] = float32(x)
+			}
+			roundHalf(d[:m], wide[:m], t)
+			d, from = d[m:], from[m:]
 		}
 	}
 }

@@ -130,8 +130,9 @@ type EltOutput struct {
 // NumPy broadcasting, in the arithmetic of Type: each step is rounded to Type, except that a device may contract a product and a
 // sum that follow one another into one FMA.
 //
-// Inputs of types F32, F64, I32, I64, U8 and Bool are rounded to Type (so integers are exact up to 2^24 in F32, 2^53 in F64).
-// Outputs may have the same types: integers are rounded towards zero and saturate, with NaN as 0; Bool says whether the value differs from 0.
+// Inputs of types F32, F64, F16, BF16, I32, I64, U8 and Bool are rounded to Type (so integers are exact up to 2^24 in F32, 2^53 in F64).
+// Outputs may have the same types: F16 and BF16 are rounded to the nearest (from F64 by way of F32 for BF16), integers towards zero and
+// saturating, with NaN as 0; Bool says whether the value differs from 0.
 //
 // Operands: the inputs, then the outputs.
 type Elementwise struct {
@@ -200,7 +201,7 @@ func (k Elementwise) Validate() error {
 			return fmt.Errorf("elementwise: input %d with strides %v over shape %v has too many elements", i, in.Strides, k.Shape)
 		}
 		if !eltType(in.Type) {
-			return fmt.Errorf("elementwise: input %d has type %s, want f32, f64, i32, i64, u8 or bool", i, in.Type)
+			return fmt.Errorf("elementwise: input %d has type %s, want f32, f64, f16, bf16, i32, i64, u8 or bool", i, in.Type)
 		}
 	}
 	for i, c := range k.Code {
@@ -222,7 +223,7 @@ func (k Elementwise) Validate() error {
 			return fmt.Errorf("elementwise: output %d is value %d, want 0 to %d", i, out.Value, len(k.Inputs)+len(k.Code)-1)
 		}
 		if !eltType(out.Type) {
-			return fmt.Errorf("elementwise: output %d has type %s, want f32, f64, i32, i64, u8 or bool", i, out.Type)
+			return fmt.Errorf("elementwise: output %d has type %s, want f32, f64, f16, bf16, i32, i64, u8 or bool", i, out.Type)
 		}
 	}
 	return nil
@@ -231,7 +232,7 @@ func (k Elementwise) Validate() error {
 // eltType says whether element-wise programs read and write a type.
 func eltType(t DType) bool {
 	switch t {
-	case F32, F64, I32, I64, U8, Bool:
+	case F32, F64, F16, BF16, I32, I64, U8, Bool:
 		return true
 	}
 	return false
@@ -253,10 +254,20 @@ func (k Elementwise) MayAlias(out, in int) bool {
 		slices.Equal(k.Inputs[in].Strides, DenseStrides(k.Shape))
 }
 
-// Tolerance allows a few units in the last place a step; docs/vector-math.md has each function's bound on the CPU.
+// Tolerance allows a few units in the last place a step, and one more of a half-precision output, whose rounding may fall to either side;
+// docs/vector-math.md has each function's bound on the CPU.
 func (k Elementwise) Tolerance() Tolerance {
 	e := k.Type.Epsilon() * float64(8+4*len(k.Code))
-	return Tolerance{Abs: e * 0x1p-20, Rel: e, Norm: e / 4}
+	t := Tolerance{Abs: e * 0x1p-20, Rel: e, Norm: e / 4}
+	for _, o := range k.Outputs {
+		if o.Type == F16 || o.Type == BF16 {
+			t.Rel = max(t.Rel, 2.01*o.Type.Epsilon())
+		}
+		if o.Type == F16 {
+			t.Abs = max(t.Abs, 0x1p-24) // its smallest denormal number
+		}
+	}
+	return t
 }
 
 func (k Elementwise) String() string {

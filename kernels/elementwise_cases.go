@@ -202,7 +202,7 @@ func eltTypeCases() []Case {
 	var cs []Case
 	shape := []int{11, 37}
 	row, _ := Broadcast([]int{37}, shape)
-	types := []DType{F32, F64, I32, I64, U8, Bool}
+	types := []DType{F32, F64, F16, BF16, I32, I64, U8, Bool}
 	for _, from := range types {
 		for _, to := range types {
 			for _, in := range []DType{F32, F64} {
@@ -216,6 +216,14 @@ func eltTypeCases() []Case {
 			Code: []Instr{{Op: Add, A: 0, B: 1}, {Op: Gt, A: 2, B: 0}}, Outputs: []EltOutput{{F32, 2}, {Bool, 3}}}, nil})
 		cs = append(cs, Case{fmt.Sprintf("elementwise/transposed %s", from), Elementwise{
 			Type: F32, Shape: shape, Inputs: []EltInput{{from, []int{1, 11}}}, Code: []Instr{{Op: Neg, A: 0}}, Outputs: []EltOutput{{from, 1}}}, nil})
+	}
+	for _, h := range []DType{F16, BF16} {
+		for _, n := range []int{1, 7, 1025, 70001} {
+			dense := DenseStrides([]int{n})
+			cs = append(cs, Case{fmt.Sprintf("elementwise/scale and add %s %d", h, n), Elementwise{
+				Type: F32, Shape: []int{n}, Inputs: []EltInput{{h, dense}, {F32, dense}, {h, []int{0}}},
+				Code: []Instr{{Op: FMA, A: 0, B: 2, C: 1}, {Op: SiLU, A: 3}}, Outputs: []EltOutput{{h, 4}, {F32, 3}}}, nil})
+		}
 	}
 	return cs
 }
