@@ -32,6 +32,8 @@ func Lower(k kernels.Kernel, on Limits, align int) (*Program, error) {
 	switch k := k.(type) {
 	case kernels.Stream:
 		return l.stream(k), nil
+	case kernels.Elementwise:
+		return l.elementwise(k)
 	default:
 		return nil, fmt.Errorf("cuda: %s: %w", k, kernels.ErrUnsupported)
 	}
