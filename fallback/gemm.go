@@ -36,8 +36,13 @@ type gemmExec[T float] struct {
 // gemmSplit cuts a product into parts: chunks of the batch, blocks of rows and of columns.
 type gemmSplit struct{ batch, rows, cols int }
 
-// prepareGEMM plans a product.
+// prepareGEMM plans a product. Products of halves go by way of f32; TF32 allows less exact products, which would not be faster here.
 func prepareGEMM(d *Device, k kernels.GEMM) (kernels.Exec, error) {
+	if k.Type == kernels.F16 || k.Type == kernels.BF16 {
+		wide := k
+		wide.Type, wide.Out = kernels.F32, kernels.F32
+		return d.widened(k, wide)
+	}
 	k = simplifyGEMM(k)
 	if k.Type == kernels.F64 {
 		g := kernelsOf[float64](d.level)

@@ -242,8 +242,8 @@ func accumulator(t DType) DType {
 	return t
 }
 
-// convType writes a convolution's type for canonical names.
-func convType(t DType, tf32 bool) string {
+// multiplyType writes the type of a product or a convolution for canonical names.
+func multiplyType(t DType, tf32 bool) string {
 	if tf32 {
 		return "tf32"
 	}
@@ -354,7 +354,7 @@ func convMayAlias(e Epilogue, out, in int) bool {
 }
 
 func (k Conv) String() string {
-	return fmt.Sprintf("conv %s %s%s", convType(k.Type, k.TF32), k.ConvGeometry, k.Epilogue)
+	return fmt.Sprintf("conv %s %s%s", multiplyType(k.Type, k.TF32), k.ConvGeometry, k.Epilogue)
 }
 
 // ConvBackwardData is the gradient of a convolution by its image, and the forward pass of transposed convolution:
@@ -408,7 +408,7 @@ func (k ConvBackwardData) Tolerance() Tolerance {
 func (k ConvBackwardData) MayAlias(out, in int) bool { return convMayAlias(k.Epilogue, out, in) }
 
 func (k ConvBackwardData) String() string {
-	return fmt.Sprintf("conv_backward_data %s %s%s", convType(k.Type, k.TF32), k.ConvGeometry, k.Epilogue)
+	return fmt.Sprintf("conv_backward_data %s %s%s", multiplyType(k.Type, k.TF32), k.ConvGeometry, k.Epilogue)
 }
 
 // ConvBackwardFilter is the gradient of a convolution by its filters and, if asked, by its bias:
@@ -470,7 +470,7 @@ func (k ConvBackwardFilter) Tolerance() Tolerance {
 }
 
 func (k ConvBackwardFilter) String() string {
-	s := fmt.Sprintf("conv_backward_filter %s %s", convType(k.Type, k.TF32), k.ConvGeometry)
+	s := fmt.Sprintf("conv_backward_filter %s %s", multiplyType(k.Type, k.TF32), k.ConvGeometry)
 	if k.FilterType() != k.Type {
 		s += " to " + k.OutType.String()
 	}

@@ -15,9 +15,14 @@ import (
 // gemmStridedBatched). Bias has N elements, one a column; residual is laid out like C. With Beta = 0, C is not read. With
 // K = 0 the product is zero.
 //
+// Products of F16 and BF16 are summed in f32 and rounded once, after the epilogue; their bias is F32. With TF32, which is for Type F32
+// alone, a device may round the elements of A and B to tf32 (11 bits, to the nearest) before it multiplies; sums are in f32 all the same.
+//
 // Operands: A, B, [bias], [residual], C.
 type GEMM struct {
-	Type           DType // F32 or F64
+	Type           DType // of A and B: F32, F64, F16 or BF16
+	Out            DType // of C and residual: Invalid means Type; F32 is allowed with F16 and BF16 too
+	TF32           bool
 	Batch, M, N, K int
 	TransA, TransB bool
 	LDA, LDB, LDC  int // elements from one stored row to the next
@@ -58,6 +63,14 @@ func (g GEMM) storedB() (rows, cols int) {
 	return g.K, g.N
 }
 
+// OutType is the type of C and of the residual.
+func (g GEMM) OutType() DType {
+	if g.Out == Invalid {
+		return g.Type
+	}
+	return g.Out
+}
+
 // Operands lists a, b, then bias and residual where present, then c. A dense operand has its matrix' shape, with the batch in front
 // where it has one; a strided one is flat, up to its last element.
 func (g GEMM) Operands() []Operand {
@@ -69,16 +82,16 @@ func (g GEMM) Operands() []Operand {
 		{"b", In, g.Type, g.layout(rb, cb, g.LDB, g.StrideB)},
 	}
 	if g.Bias {
-		ops = append(ops, Operand{"bias", In, g.Type, []int{g.N}})
+		ops = append(ops, Operand{"bias", In, accumulator(g.Type), []int{g.N}})
 	}
 	if g.Residual {
-		ops = append(ops, Operand{"residual", In, g.Type, shapeC})
+		ops = append(ops, Operand{"residual", In, g.OutType(), shapeC})
 	}
 	dir := Out
 	if g.Beta != 0 || Elems(shapeC) != g.Batch*g.M*g.N { // gaps between the rows keep what they hold
 		dir = InOut
 	}
-	return append(ops, Operand{"c", dir, g.Type, shapeC})
+	return append(ops, Operand{"c", dir, g.OutType(), shapeC})
 }
 
 // layout is the operand shape of a batch of rows×cols matrices.
@@ -102,8 +115,14 @@ func (g GEMM) layout(rows, cols, ld, stride int) []int {
 
 // Validate checks the type, the extents, the strides, the factors and the epilogue.
 func (g GEMM) Validate() error {
-	if g.Type != F32 && g.Type != F64 {
-		return fmt.Errorf("gemm: computes in f32 or f64, not %s", g.Type)
+	if !g.Type.Float() {
+		return fmt.Errorf("gemm: multiplies f32, f64, f16 or bf16, not %s", g.Type)
+	}
+	if out := g.OutType(); out != g.Type && out != accumulator(g.Type) {
+		return fmt.Errorf("gemm: results of type %s from %s: want %s or %s", out, g.Type, g.Type, accumulator(g.Type))
+	}
+	if g.TF32 && g.Type != F32 {
+		return fmt.Errorf("gemm: TF32 is a way to multiply f32, not %s", g.Type)
 	}
 	for _, e := range []struct {
 		name string
@@ -154,7 +173,7 @@ func (g GEMM) Validate() error {
 // Cost counts 2MNK operations a matrix and each element of A, B, bias, residual and C once; the gaps of strided operands are
 // not counted.
 func (g GEMM) Cost() Cost {
-	size := int64(g.Type.Size())
+	size, sizeC := int64(g.Type.Size()), int64(g.OutType().Size())
 	batch, c := int64(g.Batch), int64(g.M)*int64(g.N)
 	a, b := int64(g.M)*int64(g.K), int64(g.K)*int64(g.N)
 	if g.StrideA != 0 {
@@ -163,17 +182,17 @@ func (g GEMM) Cost() Cost {
 	if g.StrideB != 0 {
 		b *= batch
 	}
-	read := a + b
+	read := (a + b) * size
 	if g.Bias {
-		read += int64(g.N)
+		read += int64(g.N * accumulator(g.Type).Size())
 	}
 	if g.Residual {
-		read += batch * c
+		read += batch * c * sizeC
 	}
 	if g.Beta != 0 {
-		read += batch * c
+		read += batch * c * sizeC
 	}
-	return Cost{FLOPs: 2 * batch * c * int64(g.K), Read: read * size, Written: batch * c * size}
+	return Cost{FLOPs: 2 * batch * c * int64(g.K), Read: read, Written: batch * c * sizeC}
 }
 
 // MayAlias allows the result over the residual, unless C is read or has gaps.
@@ -186,16 +205,32 @@ func (g GEMM) MayAlias(out, in int) bool {
 	return g.Residual && ops[len(ops)-1].Dir == Out && in == residual && out == in+1
 }
 
-// Tolerance follows the error of a sum of K rounded products in any order, for operands of about unit size.
+// Tolerance follows the error of a sum of K rounded products in any order, for operands of about unit size; of tf32, the error that rounding the
+// operands at random makes; and the rounding of the result.
 func (g GEMM) Tolerance() Tolerance {
-	u := g.Type.Epsilon()
-	k := float64(g.K)
-	return Tolerance{Abs: u * (4 + 2*k*math.Abs(g.Alpha)), Rel: 16 * u, Norm: u * (8 + 2*math.Sqrt(k))}
+	u := accumulator(g.Type).Epsilon()
+	k, alpha := float64(g.K), math.Abs(g.Alpha)
+	t := Tolerance{Abs: u * (4 + 2*k*alpha), Rel: 16 * u, Norm: u * (8 + 2*math.Sqrt(k))}
+	if g.TF32 {
+		const half = 0x1p-11 // of tf32
+		t = Tolerance{Abs: half * (1 + 4*math.Sqrt(k)*alpha), Rel: 4 * half, Norm: 4 * half}
+	}
+	switch g.OutType() {
+	case F16:
+		t.Abs += 0x1p-24 // the smallest number
+		t.Rel += 2 * F16.Epsilon()
+	case BF16:
+		t.Rel += 2 * BF16.Epsilon() // both results are rounded, perhaps to neighbours
+	}
+	return t
 }
 
 func (g GEMM) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "gemm %s", g.Type)
+	fmt.Fprintf(&b, "gemm %s", multiplyType(g.Type, g.TF32))
+	if g.OutType() != g.Type {
+		fmt.Fprintf(&b, " to %s", g.Out)
+	}
 	if g.Batch != 1 {
 		fmt.Fprintf(&b, " %d×", g.Batch)
 	}

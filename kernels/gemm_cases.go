@@ -31,7 +31,49 @@ func gemmCases() []Case {
 			}})
 		}
 	}
+	for _, g := range gemmNarrow() {
+		add(g, nil)
+	}
 	return cs
+}
+
+// gemmNarrow are products on tensor cores: F16, BF16 and TF32, each fringe of the tiles, long sums, and everything that a product can have.
+func gemmNarrow() []GEMM {
+	var gs []GEMM
+	for j, t := range []GEMM{{Type: BF16}, {Type: F16}, {Type: F32, TF32: true}} {
+		narrow := func(g GEMM, out DType) {
+			g.Type, g.Out, g.TF32 = t.Type, out, t.TF32
+			if g.Type == F32 {
+				g.Out = Invalid
+			}
+			gs = append(gs, g)
+		}
+		for i, s := range gemmSizes() {
+			if i%3 == j {
+				narrow(NewGEMM(F32, 1, s[0], s[1], s[2], i&4 != 0, i&8 != 0), Invalid)
+			}
+		}
+		for i, s := range [][3]int{{128, 128, 64}, {64, 64, 32}, {64, 72, 1032}, {136, 256, 96}, {256, 264, 40}, {130, 61, 200}, {16, 512, 256}, {512, 8, 256}, {40, 48, 4096}} {
+			for trans := range 4 {
+				if i < 3 || trans == i&3 {
+					narrow(NewGEMM(F32, 1, s[0], s[1], s[2], trans&1 != 0, trans&2 != 0), []DType{Invalid, F32}[(i+trans)&1])
+				}
+			}
+		}
+		for trans := range 4 {
+			for i, g := range gemmVariants(F32, trans&1 != 0, trans&2 != 0) {
+				if i%4 == (trans+j)%4 {
+					narrow(g, []DType{Invalid, F32}[i/4%2])
+				}
+			}
+		}
+		for i, g := range gemmEpilogues(F32) {
+			if i%5 == j {
+				narrow(g, []DType{Invalid, F32}[i%2])
+			}
+		}
+	}
+	return gs
 }
 
 // gemmSizes samples {1, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65, 127, 129} so that every pair of neighbouring dimensions meets small, odd and
