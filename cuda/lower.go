@@ -32,6 +32,32 @@ func Lower(k kernels.Kernel, on Limits, align int) (*Program, error) {
 	switch k := k.(type) {
 	case kernels.Stream:
 		return l.stream(k), nil
+	case kernels.Reduce:
+		return l.reduce(k)
+	case kernels.ArgReduce:
+		return l.argReduce(k)
+	case kernels.Softmax:
+		return l.softmax(k), nil
+	case kernels.SoftmaxBackward:
+		return l.softmaxBackward(k), nil
+	case kernels.Norm:
+		return l.norm(k), nil
+	case kernels.NormBackward:
+		return l.normBackward(k), nil
+	case kernels.SGD:
+		return l.sgd(k), nil
+	case kernels.Adam:
+		return l.adam(k), nil
+	case kernels.LAMB:
+		return l.lamb(k), nil
+	case kernels.AdaDelta:
+		return l.adaDelta(k), nil
+	case kernels.RMSProp:
+		return l.rmsProp(k), nil
+	case kernels.EMA:
+		return l.ema(k), nil
+	case kernels.ClipScale:
+		return l.clipScale(k), nil
 	case kernels.Elementwise:
 		return l.elementwise(k)
 	default:

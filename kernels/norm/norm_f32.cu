@@ -1,0 +1,4 @@
+// Normalisations of f32: see norm.cuh and backward.cuh.
+#include "entries.cuh"
+
+NORM(float, float, f32)

@@ -1,0 +1,4 @@
+// Softmax of f32: see softmax.cuh.
+#include "softmax.cuh"
+
+SOFTMAX(float, f32)

@@ -1,0 +1,4 @@
+// Softmax of f64: see softmax.cuh.
+#include "softmax.cuh"
+
+SOFTMAX(double, f64)
