@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// lanes makes addresses of a warp.
-func lanes(f func(lane int) uint64) *[32]uint64 {
+// perLane makes addresses of a warp.
+func perLane(f func(lane int) uint64) *[32]uint64 {
 	var a [32]uint64
 	for i := range a {
 		a[i] = f(i)
@@ -15,7 +15,7 @@ func lanes(f func(lane int) uint64) *[32]uint64 {
 	return &a
 }
 
-const allLanes = 0xffffffff
+const everyLane = 0xffffffff
 
 func TestCoalesce(t *testing.T) {
 	for _, c := range []struct {
@@ -26,17 +26,17 @@ func TestCoalesce(t *testing.T) {
 		sectors, lines int
 		distinct       int
 	}{
-		{"4 bytes in a row", lanes(func(i int) uint64 { return 0x1000 + uint64(4*i) }), allLanes, 4, 4, 1, 128},
-		{"the same, off by 4", lanes(func(i int) uint64 { return 0x1004 + uint64(4*i) }), allLanes, 4, 5, 2, 128},
-		{"16 bytes in a row", lanes(func(i int) uint64 { return 0x1000 + uint64(16*i) }), allLanes, 16, 16, 4, 512},
-		{"stride 32", lanes(func(i int) uint64 { return uint64(32 * i) }), allLanes, 4, 32, 8, 128},
-		{"stride 4096", lanes(func(i int) uint64 { return uint64(4096 * i) }), allLanes, 4, 32, 32, 128},
-		{"one address", lanes(func(int) uint64 { return 0x2000 }), allLanes, 4, 1, 1, 4},
-		{"backwards", lanes(func(i int) uint64 { return 0x2000 - uint64(4*i) }), allLanes, 4, 5, 2, 128},
-		{"every other lane", lanes(func(i int) uint64 { return uint64(8 * i) }), 0x55555555, 4, 8, 2, 64},
-		{"pairs of lanes", lanes(func(i int) uint64 { return uint64(i / 2 * 4) }), allLanes, 4, 2, 1, 64},
-		{"bytes", lanes(func(i int) uint64 { return uint64(i) }), allLanes, 1, 1, 1, 32},
-		{"no lane", lanes(func(i int) uint64 { return uint64(i) }), 0, 4, 0, 0, 0},
+		{"4 bytes in a row", perLane(func(i int) uint64 { return 0x1000 + uint64(4*i) }), everyLane, 4, 4, 1, 128},
+		{"the same, off by 4", perLane(func(i int) uint64 { return 0x1004 + uint64(4*i) }), everyLane, 4, 5, 2, 128},
+		{"16 bytes in a row", perLane(func(i int) uint64 { return 0x1000 + uint64(16*i) }), everyLane, 16, 16, 4, 512},
+		{"stride 32", perLane(func(i int) uint64 { return uint64(32 * i) }), everyLane, 4, 32, 8, 128},
+		{"stride 4096", perLane(func(i int) uint64 { return uint64(4096 * i) }), everyLane, 4, 32, 32, 128},
+		{"one address", perLane(func(int) uint64 { return 0x2000 }), everyLane, 4, 1, 1, 4},
+		{"backwards", perLane(func(i int) uint64 { return 0x2000 - uint64(4*i) }), everyLane, 4, 5, 2, 128},
+		{"every other lane", perLane(func(i int) uint64 { return uint64(8 * i) }), 0x55555555, 4, 8, 2, 64},
+		{"pairs of lanes", perLane(func(i int) uint64 { return uint64(i / 2 * 4) }), everyLane, 4, 2, 1, 64},
+		{"bytes", perLane(func(i int) uint64 { return uint64(i) }), everyLane, 1, 1, 1, 32},
+		{"no lane", perLane(func(i int) uint64 { return uint64(i) }), 0, 4, 0, 0, 0},
 	} {
 		lines, distinct := coalesce(c.addr, c.mask, c.size, nil)
 		sectors := 0
@@ -55,7 +55,7 @@ func TestCoalesceCountsBytes(t *testing.T) {
 	for range 2000 {
 		size := 1 << r.IntN(5)
 		spread := 1 + r.IntN(64)
-		addr := lanes(func(int) uint64 { return uint64(r.IntN(spread) * size) })
+		addr := perLane(func(int) uint64 { return uint64(r.IntN(spread) * size) })
 		mask := r.Uint32()
 		seen, sectors := map[uint64]bool{}, map[uint64]bool{}
 		for i, a := range addr {
@@ -84,20 +84,20 @@ func TestBankPasses(t *testing.T) {
 		size          int
 		passes, ideal int
 	}{
-		{"a word a lane", lanes(func(i int) uint64 { return uint64(4 * i) }), allLanes, 4, 1, 1},
-		{"stride 2 words", lanes(func(i int) uint64 { return uint64(8 * i) }), allLanes, 4, 2, 1},
-		{"stride 32 words", lanes(func(i int) uint64 { return uint64(128 * i) }), allLanes, 4, 32, 1},
-		{"stride 33 words", lanes(func(i int) uint64 { return uint64(132 * i) }), allLanes, 4, 1, 1},
-		{"broadcast", lanes(func(int) uint64 { return 64 }), allLanes, 4, 1, 1},
-		{"two words of one bank", lanes(func(i int) uint64 { return uint64(i % 2 * 128) }), allLanes, 4, 2, 1},
-		{"bytes of one word", lanes(func(i int) uint64 { return uint64(i) }), allLanes, 1, 1, 1},
-		{"half words, stride 64 words", lanes(func(i int) uint64 { return uint64(256*i + 2) }), allLanes, 2, 32, 1},
-		{"8 bytes in a row", lanes(func(i int) uint64 { return uint64(8 * i) }), allLanes, 8, 2, 2},
-		{"16 bytes in a row", lanes(func(i int) uint64 { return uint64(16 * i) }), allLanes, 16, 4, 4},
-		{"16 bytes, rows of 128 bytes", lanes(func(i int) uint64 { return uint64(128 * i) }), allLanes, 16, 32, 4},
-		{"16 bytes, rows of 144 bytes", lanes(func(i int) uint64 { return uint64(144 * i) }), allLanes, 16, 4, 4},
-		{"16 bytes, one half-warp", lanes(func(i int) uint64 { return uint64(16 * i) }), 0xffff, 16, 2, 2},
-		{"no lane", lanes(func(int) uint64 { return 0 }), 0, 4, 0, 0},
+		{"a word a lane", perLane(func(i int) uint64 { return uint64(4 * i) }), everyLane, 4, 1, 1},
+		{"stride 2 words", perLane(func(i int) uint64 { return uint64(8 * i) }), everyLane, 4, 2, 1},
+		{"stride 32 words", perLane(func(i int) uint64 { return uint64(128 * i) }), everyLane, 4, 32, 1},
+		{"stride 33 words", perLane(func(i int) uint64 { return uint64(132 * i) }), everyLane, 4, 1, 1},
+		{"broadcast", perLane(func(int) uint64 { return 64 }), everyLane, 4, 1, 1},
+		{"two words of one bank", perLane(func(i int) uint64 { return uint64(i % 2 * 128) }), everyLane, 4, 2, 1},
+		{"bytes of one word", perLane(func(i int) uint64 { return uint64(i) }), everyLane, 1, 1, 1},
+		{"half words, stride 64 words", perLane(func(i int) uint64 { return uint64(256*i + 2) }), everyLane, 2, 32, 1},
+		{"8 bytes in a row", perLane(func(i int) uint64 { return uint64(8 * i) }), everyLane, 8, 2, 2},
+		{"16 bytes in a row", perLane(func(i int) uint64 { return uint64(16 * i) }), everyLane, 16, 4, 4},
+		{"16 bytes, rows of 128 bytes", perLane(func(i int) uint64 { return uint64(128 * i) }), everyLane, 16, 32, 4},
+		{"16 bytes, rows of 144 bytes", perLane(func(i int) uint64 { return uint64(144 * i) }), everyLane, 16, 4, 4},
+		{"16 bytes, one half-warp", perLane(func(i int) uint64 { return uint64(16 * i) }), 0xffff, 16, 2, 2},
+		{"no lane", perLane(func(int) uint64 { return 0 }), 0, 4, 0, 0},
 	} {
 		passes, ideal := bankPasses(c.addr, c.mask, c.size)
 		if passes != c.passes || ideal != c.ideal {
@@ -107,10 +107,10 @@ func TestBankPasses(t *testing.T) {
 }
 
 func TestSameAddress(t *testing.T) {
-	if n := sameAddress(lanes(func(i int) uint64 { return uint64(i % 4) }), allLanes); n != 8 {
+	if n := sameAddress(perLane(func(i int) uint64 { return uint64(i % 4) }), everyLane); n != 8 {
 		t.Errorf("4 addresses for 32 lanes: %d at one, want 8", n)
 	}
-	if n := sameAddress(lanes(func(i int) uint64 { return uint64(i) }), 0xff00); n != 1 {
+	if n := sameAddress(perLane(func(i int) uint64 { return uint64(i) }), 0xff00); n != 1 {
 		t.Errorf("an address a lane: %d at one, want 1", n)
 	}
 }
