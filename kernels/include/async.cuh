@@ -2,17 +2,20 @@
 #pragma once
 #include "memory.cuh"
 
-// copyAsync copies bytes (4, 8 or 16) to the shared address at; where ok is false it fills with zeros and does not touch from. Both
-// addresses are multiples of bytes. 16 bytes go past the L1.
-template <int bytes>
-DEVICE void copyAsync(u32 at, const void* from, bool ok = true) {
-    u32 n = ok ? bytes : 0;
-    if constexpr (bytes == 16) {
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "r"(n) : "memory");
+// copyAsyncBytes copies the first count bytes of a piece of 4, 8 or 16 bytes to the shared address at, and fills the rest with zeros. Both addresses
+// are multiples of the piece; memory past count bytes is not touched. Pieces of 16 bytes go past the L1.
+template <int piece>
+DEVICE void copyAsyncBytes(u32 at, const void* from, u32 count) {
+    if constexpr (piece == 16) {
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "r"(count) : "memory");
     } else {
-        asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(at), "l"(from), "n"(bytes), "r"(n) : "memory");
+        asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(at), "l"(from), "n"(piece), "r"(count) : "memory");
     }
 }
+
+// copyAsync copies the whole piece, or zeros where ok is false.
+template <int piece>
+DEVICE void copyAsync(u32 at, const void* from, bool ok = true) { copyAsyncBytes<piece>(at, from, ok ? piece : 0); }
 
 // commitAsync closes the group of the copies so far; waitAsync<n> waits until at most the n latest groups are under way. What has come is
 // visible to the thread itself; a barrier makes it visible to the block.
