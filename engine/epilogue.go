@@ -75,7 +75,8 @@ func (p *program) useCounts() (uses []int, kept []bool) {
 // absorb makes c the product g with the step that c is, if a product can end with it.
 func (p *program) absorb(g, c *call, k kernels.Elementwise, j int, maybe []bool) bool {
 	pr, ok := producerOf(g.kernel)
-	if !ok || k.Outputs[0].Type != k.Type || k.Outputs[0].Value != len(k.Inputs)+len(k.Code)-1 || pr.epilogue.Act.Op != kernels.NoOp {
+	result := g.kernel.Operands()[len(g.args)-1].Type
+	if !ok || k.Inputs[j].Type != result || k.Outputs[0].Type != result || k.Outputs[0].Value != len(k.Inputs)+len(k.Code)-1 || pr.epilogue.Act.Op != kernels.NoOp {
 		return false
 	}
 	out := c.args[len(c.args)-1]
@@ -83,14 +84,14 @@ func (p *program) absorb(g, c *call, k kernels.Elementwise, j int, maybe []bool)
 	if len(k.Code) == 1 && k.Code[0].Op == kernels.Add && len(k.Inputs) == 2 {
 		other := 1 - j
 		v := c.args[other]
-		if c.args[0] == c.args[1] || k.Inputs[other].Type != k.Type || c.accumulates && maybe[v] || maybe[v] {
+		if c.args[0] == c.args[1] || c.accumulates && maybe[v] || maybe[v] {
 			return false
 		}
 		switch {
-		case !e.Bias && isColumnBias(&k, other, p.values[v].elems, pr.columns):
+		case !e.Bias && k.Inputs[other].Type == k.Type && isColumnBias(&k, other, p.values[v].elems, pr.columns):
 			e.Bias = true
 			args = slices.Insert(args, pr.inputs, v)
-		case !e.Residual && p.values[v].elems == p.values[out].elems && slices.Equal(k.Inputs[other].Strides, kernels.DenseStrides(k.Shape)):
+		case !e.Residual && k.Inputs[other].Type == result && p.values[v].elems == p.values[out].elems && slices.Equal(k.Inputs[other].Strides, kernels.DenseStrides(k.Shape)):
 			e.Residual = true
 			args = append(args, v)
 		default:
@@ -136,7 +137,7 @@ func isColumnBias(k *kernels.Elementwise, i, elems, n int) bool {
 
 // activationOf is the activation that an element-wise call of one input is.
 func activationOf(k *kernels.Elementwise) (kernels.Activation, bool) {
-	if len(k.Inputs) != 1 || k.Inputs[0].Type != k.Type {
+	if len(k.Inputs) != 1 {
 		return kernels.Activation{}, false
 	}
 	last := k.Code[len(k.Code)-1]

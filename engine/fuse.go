@@ -170,10 +170,11 @@ func (f *fusion) merge(from, q int32) bool {
 	return true
 }
 
-// exact says whether reading output o of k back from memory gives the number that the program had.
+// exact says whether reading output o of k back from memory gives the number that the program had. A number of half precision lost some
+// of its digits on the way: those who read it do as well with the better number.
 func exact(k *kernels.Elementwise, o int) bool {
 	out := k.Outputs[o]
-	if out.Type == k.Type {
+	if out.Type == k.Type || out.Type == kernels.F16 || out.Type == kernels.BF16 {
 		return true
 	}
 	if out.Type != kernels.Bool || out.Value < len(k.Inputs) {

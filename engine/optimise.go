@@ -7,6 +7,7 @@ func (m *Machine) optimise() error {
 	p := m.prog
 	if m.cfg.plain {
 		p.eliminateDead()
+		p.lowerPrecision(m.cfg.numerics)
 		return nil
 	}
 	p.eliminateDead()
@@ -20,6 +21,7 @@ func (m *Machine) optimise() error {
 	p.transposeInProducts()
 	p.eliminateDead()
 	p.foldNorms()
+	p.lowerPrecision(m.cfg.numerics)
 	p.fuseEpilogues()
 	p.fuseElementwise()
 	if m.cfg.remat {

@@ -29,6 +29,7 @@ type config struct {
 	checkNaN bool
 	profile  bool
 	plain    bool // no optimisation
+	numerics Numerics
 	memory   int64
 	remat    bool
 	saved    gorgonia.Nodes

@@ -128,6 +128,8 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 		return d.prepareOptim(k)
 	case kernels.ClipScale:
 		return d.prepareClipScale(k)
+	case kernels.LossScale:
+		return d.prepareLossScale(k)
 	case kernels.EMA:
 		return d.prepareEMA(k)
 	case kernels.Sort:

@@ -14,7 +14,7 @@ func TestMovementAllocatesNothing(t *testing.T) {
 		k := c.Kernel
 		switch k.(type) {
 		case kernels.Move, kernels.Concat, kernels.Pad, kernels.PadBackward, kernels.Gather, kernels.ScatterAdd, kernels.OneHot, kernels.Sort, kernels.TopK,
-			kernels.Random, kernels.Dropout, kernels.SGD, kernels.Adam, kernels.LAMB, kernels.AdaDelta, kernels.RMSProp, kernels.ClipScale, kernels.EMA:
+			kernels.Random, kernels.Dropout, kernels.SGD, kernels.Adam, kernels.LAMB, kernels.AdaDelta, kernels.RMSProp, kernels.ClipScale, kernels.LossScale, kernels.EMA:
 		default:
 			continue
 		}

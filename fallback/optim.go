@@ -242,3 +242,36 @@ func (e clipExec[T]) Run(args []kernels.Arg, _ kernels.Arg) error {
 	kernels.Slice[T](args[e.k.Count+1])[0] = T(scale)
 	return nil
 }
+
+// lossScaleExec takes a loss' factor out of the gradients and adapts it.
+type lossScaleExec[T real] struct{ k kernels.LossScale }
+
+func (d *Device) prepareLossScale(k kernels.LossScale) (kernels.Exec, error) {
+	if k.Type == kernels.F64 {
+		return lossScaleExec[float64]{k}, nil
+	}
+	return lossScaleExec[float32]{k}, nil
+}
+
+// Workspace is none.
+func (e lossScaleExec[T]) Workspace() int { return 0 }
+
+// Run works on four numbers.
+func (e lossScaleExec[T]) Run(args []kernels.Arg, _ kernels.Arg) error {
+	norm := float64(kernels.Slice[T](args[0])[0])
+	factor, steps, scale := &kernels.Slice[T](args[1])[0], &kernels.Slice[T](args[2])[0], &kernels.Slice[T](args[3])[0]
+	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+		*scale, *factor, *steps = 0, max(*factor/2, 1), 0
+		return nil
+	}
+	unscaled := 1 / float64(*factor)
+	if n := norm * unscaled; e.k.MaxNorm > 0 && n > e.k.MaxNorm {
+		unscaled *= e.k.MaxNorm / n
+	}
+	*scale = T(unscaled)
+	*steps++
+	if int(*steps) >= e.k.Interval {
+		*factor, *steps = T(min(2*float64(*factor), e.k.Max)), 0
+	}
+	return nil
+}

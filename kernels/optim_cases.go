@@ -54,6 +54,18 @@ func optimCases() []Case {
 			}
 			cs = append(cs, Case{fmt.Sprintf("clip_scale/%s %s", t, c.name), c.k, in})
 		}
+		for _, c := range []struct {
+			name                   string
+			norm, lossScale, steps float64
+			maxNorm                float64
+		}{
+			{"ordinary", 700, 1024, 7, 0}, {"clipped", 700, 16, 7, 1.5}, {"not clipped", 700, 1024, 7, 1.5}, {"doubled", 700, 1024, 1999, 0},
+			{"at most", 700, 0x1p24, 1999, 0}, {"overflow", infinity, 1024, 7, 1.5}, {"nan", quietNaN, 1024, 7, 0}, {"at least", infinity, 1, 3, 0},
+		} {
+			one := func(v float64) Fill { return Fill{Kind: Cycle, Values: []float64{v}} }
+			cs = append(cs, Case{fmt.Sprintf("loss_scale/%s %s", t, c.name), NewLossScale(t, c.maxNorm),
+				map[string]Fill{"norm": one(c.norm), "loss_scale": one(c.lossScale), "steps": one(c.steps)}})
+		}
 	}
 	for i, c := range cs {
 		cs[i].Inputs = only(c.Kernel, c.Inputs)

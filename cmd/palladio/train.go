@@ -20,6 +20,7 @@ type trainFlags struct {
 	optimiser       string
 	momentum, decay float64
 	device          string
+	precision       string
 	threads         int
 	limit           time.Duration
 	slim            bool
@@ -66,6 +67,7 @@ func newTrain() *cobra.Command {
 	f.StringVar(&j.Fit.Checkpoint, "checkpoint", "", "keep the state of the training in this file")
 	f.BoolVar(&j.Fit.Resume, "resume", false, "go on from the checkpoint, if it is there")
 	f.StringVar(&fl.device, "device", "cpu", "cpu, cpu:generic, cpu:avx2 or cpu:avx512")
+	f.StringVar(&fl.precision, "precision", "f32", "of the training steps: f32, tf32, bf16 or f16 (which scales the loss)")
 	f.IntVar(&fl.threads, "threads", 0, "threads; 0: all")
 	f.DurationVar(&fl.limit, "limit", 0, "stop after the epoch in which this time is over")
 	f.BoolVar(&fl.layers, "layers", false, "print the table of layers")
@@ -88,6 +90,9 @@ func runTrain(c *cobra.Command, j vision.Job, fl trainFlags) error {
 	}
 	var err error
 	if j.Fit.Rule, err = vision.NamedRule(fl.optimiser, fl.momentum, fl.decay); err != nil {
+		return usage(err)
+	}
+	if j.Fit.Precision, err = engine.ParseNumerics(fl.precision); err != nil {
 		return usage(err)
 	}
 	j.Fit.Machine = []engine.Option{engine.On(fl.device)}

@@ -82,6 +82,11 @@ func Only(choose func(*Param) bool) OptimizerOption { return func(o *Optimizer) 
 // DecayAll applies weight decay to biases and normalisations' parameters, too.
 func DecayAll() OptimizerOption { return func(o *Optimizer) { o.decayAll = true } }
 
+// ScaleLoss differentiates the cost times a factor, which keeps the gradients of half precision in range, and takes the factor out again in the
+// step. The factor starts at 2^16 and adapts, see kernels.LossScale; steps whose gradients overflow are skipped. It is part of State, as
+// "loss_scale".
+func ScaleLoss() OptimizerOption { return func(o *Optimizer) { o.scaleLoss = true } }
+
 // Optimizer is an optimiser of a network's parameters as an update of the machine's plan. Give it to engine.WithUpdate, and call Step before
 // every run.
 type Optimizer struct {
@@ -89,12 +94,14 @@ type Optimizer struct {
 	clip, average float64
 	only          func(*Param) bool
 	decayAll      bool
+	scaleLoss     bool
 	branches      bool // the graph has a Switch
 
 	params []*Param
 	state  *Params // by "<parameter>/<state>"; "average/<parameter>"
 	nodes  gorgonia.Nodes
 	steps  []paramStep
+	factor int                        // of the loss: a node, followed by the count of its steps
 	set    func(lr float64, step int) // writes the learning rate and the step's number to their variable
 	step   int
 	from   *Params
@@ -143,6 +150,12 @@ func OptimizerWithState(b *Builder, cost Node, rule Rule, from *Optimizer, opts 
 	if len(wrt) == 0 {
 		return nil, fmt.Errorf("optimiser %s: the graph has no parameters to train", rule)
 	}
+	if o.scaleLoss {
+		var err error
+		if cost, err = o.scaled(b, cost); err != nil {
+			return nil, fmt.Errorf("optimiser %s: %w", rule, err)
+		}
+	}
 	grads, err := op.Grad(cost, wrt...)
 	if err != nil {
 		return nil, fmt.Errorf("optimiser %s: %w", rule, err)
@@ -150,13 +163,39 @@ func OptimizerWithState(b *Builder, cost Node, rule Rule, from *Optimizer, opts 
 	hyper, decay := newDense(b.params.dtype, []int{2}), newDense(b.params.dtype, []int{1})
 	setFloats(decay, []float64{o.average})
 	o.set = setter(hyper)
-	o.nodes = gorgonia.Nodes{b.variable("optimizer/hyper", hyper), b.variable("optimizer/average", decay)}
+	o.nodes = append(gorgonia.Nodes{b.variable("optimizer/hyper", hyper), b.variable("optimizer/average", decay)}, o.nodes...)
 	for i, p := range o.params {
 		if err := o.add(b, p, wrt[i], grads[i]); err != nil {
 			return nil, fmt.Errorf("optimiser %s: %w", rule, err)
 		}
 	}
 	return o, nil
+}
+
+// firstLossScale is what the factor of a scaled loss starts at.
+const firstLossScale = 1 << 16
+
+// scaled is the cost times the adapted factor. It makes the nodes that follow hyper and average.
+func (o *Optimizer) scaled(b *Builder, cost Node) (Node, error) {
+	first := newDense(b.params.dtype, []int{1})
+	setFloats(first, []float64{firstLossScale})
+	at, err := o.stateNode(b, "loss_scale", []int{1}, first)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = o.stateNode(b, "loss_scale/steps", []int{1}, nil); err != nil {
+		return nil, err
+	}
+	o.factor = at + 2
+	one, err := op.Reshape(cost, 1)
+	if err != nil {
+		return nil, fmt.Errorf("a scaled loss is a scalar: %w", err)
+	}
+	product, err := op.Mul(one, o.nodes[at])
+	if err != nil {
+		return nil, err
+	}
+	return op.Sum(product, false)
 }
 
 // add makes the state and the step of one parameter.
@@ -217,7 +256,7 @@ func (o *Optimizer) Update(l op.Lowering) error {
 	hyper, decay := l.In(0), l.In(1)
 	t := hyper.Type
 	var scale op.Tensor
-	if o.clip > 0 {
+	if o.clip > 0 || o.scaleLoss {
 		scale = o.clipScale(l, t)
 	} else {
 		scale = l.Const(t, []int{1}, []float64{1})
@@ -258,8 +297,12 @@ func (o *Optimizer) clipScale(l op.Lowering, t kernels.DType) op.Tensor {
 		l.Emit(add, squares[0], squares[1], sum)
 		squares = append(squares[2:], sum)
 	}
-	scale := l.Temp(t, 1)
-	l.Emit(kernels.ClipScale{Type: t, Count: len(squares), MaxNorm: o.clip}, append(squares, l.Temp(t, 1), scale)...)
+	norm, scale := l.Temp(t, 1), l.Temp(t, 1)
+	l.Emit(kernels.ClipScale{Type: t, Count: len(squares), MaxNorm: o.clip}, append(squares, norm, scale)...)
+	if o.scaleLoss {
+		scale = l.Temp(t, 1)
+		l.Emit(kernels.NewLossScale(t, o.clip), norm, l.In(o.factor), l.In(o.factor+1), scale)
+	}
 	return scale
 }
 

@@ -87,9 +87,9 @@ func scalar(t testing.TB, n nn.Node) float64 {
 }
 
 // train runs steps and returns the mean loss of the last ten.
-func (k *task) train(t testing.TB, opt *nn.Optimizer, lr nn.Schedule, steps int) float64 {
+func (k *task) train(t testing.TB, opt *nn.Optimizer, lr nn.Schedule, steps int, machine ...engine.Option) float64 {
 	t.Helper()
-	vm := engine.New(k.b.Graph(), engine.WithUpdate(opt), engine.Seed(5))
+	vm := engine.New(k.b.Graph(), append(machine, engine.WithUpdate(opt), engine.Seed(5), engine.Keep(k.cost))...)
 	defer vm.Close()
 	var last float64
 	for i := range steps {
@@ -177,5 +177,68 @@ func TestRules(t *testing.T) {
 		if loss := k.train(t, opt, nn.ConstantRate(c.lr), 100); loss > 0.9 {
 			t.Errorf("%s: loss %v after 100 steps, want at most 0.9 (chance is 1.39)", c.rule, loss)
 		}
+	}
+}
+
+// TestMixedPrecision trains in half precision as well as in F32.
+func TestMixedPrecision(t *testing.T) {
+	for _, c := range []struct {
+		numerics engine.Numerics
+		opts     []nn.OptimizerOption
+	}{
+		{engine.TF32, nil}, {engine.MixedBF16, nil}, {engine.MixedF16, []nn.OptimizerOption{nn.ScaleLoss()}},
+		{engine.MixedF16, []nn.OptimizerOption{nn.ScaleLoss(), nn.ClipNorm(5)}},
+	} {
+		params := nn.NewParams(1)
+		k := newTask(t, params, smallNet(), 32)
+		opt, err := nn.NewOptimizer(k.b, k.cost, nn.AdamW(0.01), c.opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const steps = 300
+		if loss := k.train(t, opt, nn.Cosine(5e-3, 0, steps), steps, engine.Precision(c.numerics)); loss > 0.2 {
+			t.Errorf("%s: loss %v after %d steps, want at most 0.2", c.numerics, loss, steps)
+		}
+		if a := accuracy(t, params, smallNet()); a < 0.94 {
+			t.Errorf("%s: accuracy of the inference plan %v, want at least 0.94", c.numerics, a)
+		}
+	}
+}
+
+// TestLossScaleAdapts starts with a factor that no F16 gradient stands: steps are skipped, the factor halved each time, until the gradients
+// are finite; then the parameters move.
+func TestLossScaleAdapts(t *testing.T) {
+	params := nn.NewParams(1)
+	k := newTask(t, params, smallNet(), 32)
+	opt, err := nn.NewOptimizer(k.b, k.cost, nn.AdamW(0.01), nn.ScaleLoss())
+	if err != nil {
+		t.Fatal(err)
+	}
+	factor := opt.State().Get("loss_scale").Value.Data().([]float32)
+	if factor[0] != 1<<16 {
+		t.Errorf("the factor starts at %v, want 2^16", factor[0])
+	}
+	factor[0] = 1 << 30
+	vm := engine.New(k.b.Graph(), engine.WithUpdate(opt), engine.Precision(engine.MixedF16))
+	defer vm.Close()
+	weight := params.Get("classifier.weight").Value.Data().([]float32)
+	skipped := 0
+	for i := range 40 {
+		stripes(k.x, k.y, uint32(i))
+		opt.Step(1e-3)
+		was, before := weight[0], factor[0]
+		if err := vm.RunAll(); err != nil {
+			t.Fatal(err)
+		}
+		switch moved := weight[0] != was; {
+		case factor[0] == before/2 && !moved:
+			skipped++
+		case factor[0] == before && moved:
+		default:
+			t.Fatalf("step %d: the factor went from %v to %v, the weight from %v to %v", i, before, factor[0], was, weight[0])
+		}
+	}
+	if skipped < 5 || skipped > 30 {
+		t.Errorf("%d of 40 steps were skipped; the factor is now %v", skipped, factor[0])
 	}
 }

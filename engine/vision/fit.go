@@ -29,6 +29,7 @@ type FitOptions struct {
 	Average        float64 // decay a step of the moving average of the weights, which is evaluated in their place; 0: none
 	Augment        data.Augment
 	Seed           uint64
+	Precision      engine.Numerics // of the training steps; MixedF16 scales the loss
 	Machine        []engine.Option // device, threads, profile
 	// Checkpoint is a file that holds the state of the training after each epoch. With Resume, a training whose file is there goes on from it.
 	Checkpoint string
@@ -164,10 +165,13 @@ func newTrainer(net nn.Module, params *nn.Params, train *data.Images, o FitOptio
 	if o.Average > 0 {
 		opts = append(opts, nn.Average(o.Average))
 	}
+	if o.Precision == engine.MixedF16 {
+		opts = append(opts, nn.ScaleLoss())
+	}
 	if f.opt, err = nn.NewOptimizer(b, cost, o.Rule, opts...); err != nil {
 		return nil, err
 	}
-	f.vm = engine.New(b.Graph(), append([]engine.Option{engine.WithUpdate(f.opt), engine.Outputs(read), engine.Seed(o.Seed)}, o.Machine...)...)
+	f.vm = engine.New(b.Graph(), append([]engine.Option{engine.WithUpdate(f.opt), engine.Outputs(read), engine.Seed(o.Seed), engine.Precision(o.Precision)}, o.Machine...)...)
 	if o.Resume {
 		err = f.resume(o.Checkpoint, params)
 	}

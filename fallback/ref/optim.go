@@ -147,6 +147,27 @@ func clipScale(k kernels.ClipScale) (kernels.Exec, error) {
 	})
 }
 
+func lossScale(k kernels.LossScale) (kernels.Exec, error) {
+	return run(k, func(t []tensor) {
+		norm, factor, steps := t[0].at(0), t[1].at(0), t[2].at(0)+1
+		scale := 1 / factor
+		switch {
+		case math.IsNaN(norm) || math.IsInf(norm, 0):
+			scale, factor, steps = 0, max(factor/2, 1), 0
+		default:
+			if n := norm / factor; k.MaxNorm > 0 && n > k.MaxNorm {
+				scale *= k.MaxNorm / n
+			}
+			if steps == float64(k.Interval) {
+				factor, steps = min(2*factor, k.Max), 0
+			}
+		}
+		t[1].set(0, factor)
+		t[2].set(0, steps)
+		t[3].set(0, scale)
+	})
+}
+
 func ema(k kernels.EMA) (kernels.Exec, error) {
 	return run(k, func(t []tensor) {
 		decay, x, avg := t[0].at(0), t[1], t[2]

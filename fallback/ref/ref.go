@@ -103,6 +103,8 @@ func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 		return rmsProp(k)
 	case kernels.ClipScale:
 		return clipScale(k)
+	case kernels.LossScale:
+		return lossScale(k)
 	case kernels.EMA:
 		return ema(k)
 	default:
