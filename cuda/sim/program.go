@@ -1,0 +1,95 @@
+package sim
+
+import (
+	"sync"
+
+	"palladio/cuda/sim/ptx"
+)
+
+// program is an entry point and the functions that it may call, decoded.
+type program struct {
+	name  string
+	entry *ptx.Func
+	code  []inst
+
+	fileBytes     uint32 // of a warp's registers, constants and special registers
+	registerBytes uint32 // of them, registers
+	constants     []constant
+	specials      []special // the same in every block of a launch
+	blockSpecials []special // of each block
+	accesses      int32     // instructions that access memory
+
+	params       []param
+	paramBytes   int
+	sharedStatic int
+	sharedVars   []placed // static shared variables
+	localEnd     uint64   // one past the last offset of a thread's local memory
+	maxThreads   int
+	reqThreads   [3]int
+
+	mu   sync.Mutex
+	idle []*block // workers' states between launches
+}
+
+// param is a parameter of an entry point.
+type param struct {
+	name         string
+	offset, size uint32
+}
+
+// placed is a variable at its place.
+type placed struct {
+	name       string
+	addr, size uint64
+}
+
+// constant is a value that every lane finds in the register file.
+type constant struct {
+	off   uint32
+	shape shape
+	value uint64
+}
+
+// fill writes a constant.
+func (c constant) fill(w *warp) {
+	r := w.at(c.off)
+	switch c.shape {
+	case narrow:
+		for i := range r {
+			r[i] = uint32(c.value)
+		}
+	case wide:
+		for i := range r.u64() {
+			r.u64()[i] = c.value
+		}
+	default:
+		r[0] = uint32(c.value)
+	}
+}
+
+// localBytes is the bytes of local memory that a thread uses.
+func (p *program) localBytes() int { return int(p.localEnd - localBase) }
+
+// idleKept is the most workers' states that a program keeps.
+const idleKept = 16
+
+// take gets the state of a worker.
+func (p *program) take() *block {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.idle); n > 0 {
+		b := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		return b
+	}
+	return newBlock(p)
+}
+
+// give returns it.
+func (p *program) give(b *block) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) < idleKept {
+		p.idle = append(p.idle, b)
+	}
+}
