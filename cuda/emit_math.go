@@ -79,10 +79,10 @@ func (e *emitter) call(name, dst string, args ...string) error {
 			if _, err := fmt.Sscan(at, &n); err != nil || n >= len(args) {
 				return fmt.Errorf("cuda: kernels/math: %s: parameter in %q", name, line)
 			}
-			line = fmt.Sprintf("mov.%s %s, %s;", strings.TrimPrefix(opcode, "ld.param."), to, args[n])
+			line = fmt.Sprintf("mov.b%s %s, %s;", opcode[len(opcode)-2:], to, args[n]) // its bits: clang may take a number as an integer
 		case strings.HasPrefix(line, "st.param."):
 			_, from, _ := strings.Cut(rest, ",")
-			line = fmt.Sprintf("mov.%s %s,%s", strings.TrimPrefix(opcode, "st.param."), dst, from)
+			line = fmt.Sprintf("mov.b%s %s,%s", opcode[len(opcode)-2:], dst, from)
 		case line == "ret;" && i == len(f.body)-1:
 			continue
 		case line == "ret;":
