@@ -60,6 +60,14 @@ func Lower(k kernels.Kernel, on Limits, align int) (*Program, error) {
 		return l.clipScale(k), nil
 	case kernels.Elementwise:
 		return l.elementwise(k)
+	case kernels.Move:
+		return l.move(k)
+	case kernels.Concat:
+		return l.concat(k)
+	case kernels.Pad:
+		return l.pad(k)
+	case kernels.PadBackward:
+		return l.padBackward(k)
 	default:
 		return nil, fmt.Errorf("cuda: %s: %w", k, kernels.ErrUnsupported)
 	}
