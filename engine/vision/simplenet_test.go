@@ -87,6 +87,17 @@ func TestResNet20Counts(t *testing.T) {
 	}
 }
 
+// TestResNet50Counts compares with the counts of the published network.
+func TestResNet50Counts(t *testing.T) {
+	weights, norms, s := counts(t, ResNet50(1000), 1, 224, 224, 3)
+	if weights+norms != 25557032 {
+		t.Errorf("%d parameters, want 25,557,032", weights+norms)
+	}
+	if s.MACs < 4.05e9 || s.MACs > 4.15e9 {
+		t.Errorf("%d multiply-adds, want some 4.1 billion", s.MACs)
+	}
+}
+
 func TestParseSimpleNetErrors(t *testing.T) {
 	for _, c := range []struct{ genome, want string }{
 		{"64 x p", `"x" at position 3`}, {"", "no convolution"}, {"p 64", "pool before"}, {"64k2", "odd"}, {"64k", "kernel"}, {"0", "width"},

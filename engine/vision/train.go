@@ -25,7 +25,7 @@ type Job struct {
 }
 
 // ModelNames lists the classifiers that a Job can train.
-func ModelNames() []string { return []string{"simplenet", "resnet20"} }
+func ModelNames() []string { return []string{"simplenet", "resnet20", "resnet50"} }
 
 // Report is what a training reached.
 type Report struct {
@@ -55,9 +55,12 @@ func (j Job) build(classes int) (net nn.Module, name string, err error) {
 		}
 		net, err = SimpleNetPreset(preset, classes)
 		return net, "simplenet " + preset, err
-	case "resnet20":
+	case "resnet20", "resnet50":
 		if j.Preset != "" || j.Genome != "" {
-			return nil, "", fmt.Errorf("train: resnet20 has neither presets nor genomes")
+			return nil, "", fmt.Errorf("train: %s has neither presets nor genomes", j.Model)
+		}
+		if j.Model == "resnet50" {
+			return ResNet50(classes), j.Model, nil
 		}
 		return ResNet20(classes), j.Model, nil
 	}
