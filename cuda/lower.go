@@ -44,6 +44,18 @@ func Lower(k kernels.Kernel, on Limits, align int) (*Program, error) {
 		return l.norm(k), nil
 	case kernels.NormBackward:
 		return l.normBackward(k), nil
+	case kernels.CrossEntropy:
+		return l.crossEntropy(k), nil
+	case kernels.CrossEntropyBackward:
+		return l.crossEntropyBackward(k), nil
+	case kernels.Pool:
+		return l.pool(k)
+	case kernels.PoolBackward:
+		return l.poolBackward(k)
+	case kernels.Resize:
+		return l.resize(k)
+	case kernels.ResizeBackward:
+		return l.resizeBackward(k)
 	case kernels.SGD:
 		return l.sgd(k), nil
 	case kernels.Adam:

@@ -23,7 +23,9 @@ type reduction struct {
 
 func (r *reduction) module() Module { return Shipped("reduce/reduce_" + r.suffix) }
 
-func (r *reduction) entry(kind string) string { return "reduce_" + kind + "_" + r.fold + "_" + r.suffix }
+func (r *reduction) entry(kind string) string {
+	return "reduce_" + kind + "_" + r.fold + "_" + r.suffix
+}
 
 // output is the parameters that say where results go.
 func (r *reduction) output() []Slot {

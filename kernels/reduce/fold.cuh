@@ -11,7 +11,7 @@
 
 // Output is where results go and the last step towards them.
 struct Output {
-    void* out;
+    void* out;      // null where an ArgFold gives values only
     void* values;   // ArgFold: where the elements found go, too, if anywhere
     double divisor; // SumFold: of a mean
     u32 mode;       // SquareFold: 1 for the root; ArgFold: 1 for i64 numbers
@@ -114,8 +114,8 @@ struct ArgFold {
         return s;
     }
     DEVICE_MEMBER static void store(const Output& to, u64 o, const State& s) {
-        if (to.mode) ((i64*)to.out)[o] = s.index;
-        else ((i32*)to.out)[o] = (i32)s.index;
+        if (to.out && to.mode) ((i64*)to.out)[o] = s.index;
+        if (to.out && !to.mode) ((i32*)to.out)[o] = (i32)s.index;
         if (to.values) ((T*)to.values)[o] = narrow<T>(s.value);
     }
 };

@@ -1,0 +1,85 @@
+package cuda
+
+import (
+	"fmt"
+
+	"palladio/kernels"
+)
+
+// crossEntropy is the launches of a CrossEntropy or its gradient.
+type crossEntropy struct {
+	*lowering
+	kernels.CrossEntropy
+	p *Program
+}
+
+func (l *lowering) newCrossEntropy(k kernels.CrossEntropy) *crossEntropy {
+	e := &crossEntropy{l, k, &Program{}}
+	if k.Labels != k.Type {
+		e.p.Fault = func(position, value int64) error {
+			return fmt.Errorf("%s: label %d of sample %d, want 0 to %d", k, value, position, k.C-1)
+		}
+	}
+	return e
+}
+
+func (e *crossEntropy) launch(entry string, blocks, threads int, args ...Slot) {
+	e.p.Launches = append(e.p.Launches, Launch{Module: Shipped("loss/crossentropy"), Entry: "cross_entropy_" + entry,
+		Grid: Dim{blocks, 1, 1}, Block: Dim{threads, 1, 1}, Args: args})
+}
+
+// targets names what the logits are held against, in entry points, and gives the parameters that say it.
+func (e *crossEntropy) targets() (name string, args []Slot) {
+	name = "classes"
+	if e.Labels == e.Type {
+		name = "distributions"
+	}
+	return name, []Slot{Operand(1), flag(e.Labels == kernels.I64), Int(e.C), Float64(e.Smoothing), flag(e.Ignore), Int(int(e.IgnoreIndex)),
+		FaultRecord(), CallNumber()}
+}
+
+func (l *lowering) crossEntropy(k kernels.CrossEntropy) *Program {
+	e := l.newCrossEntropy(k)
+	name, targets := e.targets()
+	suffix, size := k.Type.String(), k.Type.Size()
+	blocks := 0
+	args := append(targets, Operand(0), Operand(2), Operand(4), Scratch(0))
+	if r, ok := l.registerRows(k.C, size, 512, 1, 4); k.N == 0 {
+		// the mean of nothing is 0
+	} else if ok {
+		blocks = min(r.blocks(k.N), 16*l.SMs)
+		kind := [...]string{1: "_rows1_", 4: "_rows4_"}[r.packs]
+		e.launch(name+kind+suffix, blocks, r.block, append([]Slot{Int(k.N), Int(r.threads), flag(r.packed)}, args...)...)
+	} else {
+		kind, _ := l.units(k.C, size)
+		blocks = min(k.N, 16*l.SMs)
+		e.launch(name+"_long_"+kind+"_"+suffix, blocks, 1024, append([]Slot{Int(k.N)}, args...)...)
+	}
+	e.p.Workspace = 2 * blocks * 8
+	e.launch("mean_"+suffix, 1, 256, Int(blocks), Scratch(0), Operand(3))
+	return e.p
+}
+
+func (l *lowering) crossEntropyBackward(b kernels.CrossEntropyBackward) *Program {
+	k := b.Of
+	e := l.newCrossEntropy(k)
+	if k.N == 0 {
+		return &Program{}
+	}
+	name, targets := e.targets()
+	counts, counted := Int(0), 0
+	if k.Ignore && !b.PerSample {
+		counts, counted = Scratch(0), min(ceilDiv(k.N, 1024), 64)
+		e.p.Workspace = 4 * counted
+		e.launch("count", counted, 1024, with(append([]Slot{Int(k.N)}, targets...), counts)...)
+	}
+	kind, unit := l.units(k.C, k.Type.Size())
+	threads := 256
+	if n := ceilDiv(k.C, unit); n <= 1024 {
+		threads = min(powerOfTwo(n), 32)
+	}
+	blocks := min(ceilDiv(k.N, 256/threads), 32*l.SMs)
+	args := append([]Slot{Int(k.N), Int(threads), flag(!b.PerSample), counts, Int(counted)}, targets...)
+	e.launch("backward_"+name+"_"+kind+"_"+k.Type.String(), blocks, 256, append(args, Operand(0), Operand(2), Operand(3), Operand(4))...)
+	return e.p
+}
