@@ -3,6 +3,7 @@ package kernels
 import (
 	"errors"
 	"fmt"
+	"time"
 	"unsafe"
 )
 
@@ -51,6 +52,13 @@ type Exec interface {
 	// Run executes (or submits, on a device with its own queue) the kernel on args, in the order of
 	// Kernel.Operands. It allocates nothing and trusts the sizes of args: the machine checks them once.
 	Run(args []Arg, workspace Arg) error
+}
+
+// Timer is implemented by devices that run calls in a queue of their own, by a clock of their own.
+type Timer interface {
+	// Time is how long the device takes for what submit submits, without the wait for what was submitted before. The simulated GPU answers
+	// with the time that its model gives.
+	Time(submit func() error) (time.Duration, error)
 }
 
 // Elem is the set of Go types that a host argument can be seen as.
