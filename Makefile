@@ -1,16 +1,33 @@
 GO ?= go
 
-.PHONY: build run test check bench peers generate kernels
+# With cgo and a C compiler the program can load NVIDIA's driver when it runs (tag gpu); nothing of the CUDA toolkit is needed. GPU=0 leaves it out.
+GPU ?= $(shell test "$$($(GO) env GOOS)" = linux && test "$$($(GO) env CGO_ENABLED)" = 1 && command -v $$($(GO) env CC) >/dev/null && echo 1)
+ifeq ($(GPU),1)
+TAGS := -tags gpu
+STUB := build/gpu/libcuda.a
+export CGO_CFLAGS = -g -O2 -I$(CURDIR)/cuda/driver/include
+export CGO_LDFLAGS = -L$(CURDIR)/build/gpu
+endif
 
-build:
-	$(GO) build -o bin/palladio ./cmd/palladio
+.PHONY: build run test vet check bench peers generate kernels
+
+build: $(STUB)
+	$(GO) build $(TAGS) -o bin/palladio ./cmd/palladio
 
 # The main job: a first architecture search on real images.
 run: build
 	./bin/palladio search run examples/first.yaml
 
-test:
-	$(GO) test ./...
+test: $(STUB)
+	$(GO) test $(TAGS) $(TESTFLAGS) ./...
+
+# gorgonia.org/cu asks the linker for -lcuda; the functions are those of cuda/driver, so the library has nothing in it.
+build/gpu/libcuda.a:
+	mkdir -p $(@D)
+	ar rcs $@
+
+vet: $(STUB)
+	$(GO) vet $(TAGS) ./...
 
 # All that must hold: current generated code, lint, tests at every CPU level, race detector.
 check:
@@ -25,6 +42,7 @@ peers: build
 
 generate:
 	sh fallback/_gen/generate.sh
+	cd cuda/driver/_gen && $(GO) run . ..
 
 # The CUDA kernels' PTX, and the table of what each entry point needs (clang 19 and ptxas, fetched where missing).
 kernels:

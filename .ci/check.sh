@@ -5,9 +5,9 @@ set -e
 cd "$(dirname "$0")/.."
 step() { printf '\n== %s\n' "$*"; }
 
-step generated assembly is current
-sh fallback/_gen/generate.sh
-git diff --exit-code -- fallback
+step generated code is current
+make generate
+git diff --exit-code -- fallback cuda/driver
 
 step compiled kernels are current and within their budgets
 sh kernels/check.sh
@@ -19,6 +19,7 @@ if [ -n "$unformatted" ]; then
 	exit 1
 fi
 go vet ./...
+make vet
 go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 step build without cgo, and for a CPU without assembly
@@ -26,7 +27,7 @@ CGO_ENABLED=0 go build ./...
 CGO_ENABLED=0 GOARCH=arm64 go vet ./fallback/...
 
 step tests
-go test -timeout 30m ./...
+make test TESTFLAGS="-timeout 30m"
 
 for level in generic avx2; do
 	step "tests of the kernels and the machine at PALLADIO_CPU=$level"

@@ -2,12 +2,10 @@ package engine
 
 import (
 	"fmt"
-	"strings"
 
 	"gorgonia.org/gorgonia"
 
 	"palladio/engine/op"
-	"palladio/fallback"
 	"palladio/kernels"
 )
 
@@ -57,8 +55,7 @@ func (c *config) fail(format string, args ...any) {
 	}
 }
 
-// On chooses the device: a kernels.Device, which stays the caller's to close, or a string that names one: "cpu", or a CPU level
-// such as "cpu:avx2". The default is "cpu".
+// On chooses the device: a kernels.Device, which stays the caller's to close, or a string that names one, as OpenDevice takes it.
 func On(device any) Option {
 	return func(c *config) {
 		switch d := device.(type) {
@@ -144,24 +141,8 @@ func (c *config) open() (d kernels.Device, owned bool, err error) {
 	if c.device != nil {
 		return c.device, false, nil
 	}
-	var opts []fallback.Option
-	if c.threads != 0 {
-		opts = append(opts, fallback.Threads(c.threads))
-	}
-	kind, level, _ := strings.Cut(c.name, ":")
-	if kind != "" && kind != "cpu" {
-		return nil, false, fmt.Errorf("device %q: want cpu, cpu:generic, cpu:avx2 or cpu:avx512", c.name)
-	}
-	if level != "" {
-		l, err := fallback.ParseLevel(level)
-		if err != nil {
-			return nil, false, fmt.Errorf("device %q: %w", c.name, err)
-		}
-		opts = append(opts, fallback.AtLevel(l))
-	}
-	dev, err := fallback.New(opts...)
-	if err != nil {
+	if d, err = OpenDevice(c.name, c.threads); err != nil {
 		return nil, false, err
 	}
-	return dev, true, nil
+	return d, true, nil
 }

@@ -20,6 +20,36 @@ type Device interface {
 	Close() error
 }
 
+// Recorder is implemented by devices that can run many calls for the price of one.
+type Recorder interface {
+	// Record gives what submit submits (calls of Exec.Run, nothing that waits) as one unit instead of running it. Replaying it runs the same calls on the
+	// same operands.
+	Record(submit func() error) (Replay, error)
+}
+
+// Replay is a recorded list of calls.
+type Replay interface {
+	// Run submits the calls; it allocates nothing.
+	Run() error
+	// Update takes over what submit submits now: cheaper than a new recording where only operands changed.
+	Update(submit func() error) error
+	Free() error
+}
+
+// LabelledAllocator is implemented by devices that can say what holds their memory.
+type LabelledAllocator interface {
+	// AllocLabelled is Alloc for a purpose that messages name.
+	AllocLabelled(bytes int, label string) (Memory, error)
+}
+
+// Alloc reserves memory on a device for a purpose that the device's messages name, such as "arena of the plan".
+func Alloc(d Device, bytes int, label string) (Memory, error) {
+	if l, ok := d.(LabelledAllocator); ok {
+		return l.AllocLabelled(bytes, label)
+	}
+	return d.Alloc(bytes)
+}
+
 // ErrUnsupported is wrapped by Prepare's error when a device has no version of a kernel.
 var ErrUnsupported = errors.New("kernel not supported")
 

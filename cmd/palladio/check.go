@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"palladio/engine"
 	"palladio/fallback"
 	"palladio/fallback/ref"
 	"palladio/kernels"
@@ -54,7 +55,7 @@ kernel's tolerance. The exit status is 1 if any case failed.`,
 			return err
 		},
 	}
-	c.Flags().StringSliceVar(&devices, "device", nil, "devices to check, such as cpu:avx2 (default: every level of this CPU)")
+	c.Flags().StringSliceVar(&devices, "device", nil, "devices to check, such as cpu:avx2 or sim:h100 (default: every level of this CPU)")
 	c.Flags().StringSliceVar(&families, "family", nil, "kernel families to check, such as gemm (default: all)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
@@ -69,7 +70,7 @@ func openDevices(names []string) ([]kernels.Device, error) {
 	}
 	var devs []kernels.Device
 	for _, n := range names {
-		d, err := openDevice(n)
+		d, err := engine.OpenDevice(n, 0)
 		if err != nil {
 			closeDevices(devs)
 			return nil, err
@@ -81,21 +82,6 @@ func openDevices(names []string) ([]kernels.Device, error) {
 		devs = append(devs, d)
 	}
 	return devs, nil
-}
-
-func openDevice(name string) (kernels.Device, error) {
-	kind, rest, found := strings.Cut(name, ":")
-	if kind != "cpu" {
-		return nil, fmt.Errorf("device %q: want cpu or cpu:LEVEL", name)
-	}
-	if !found {
-		return fallback.New()
-	}
-	l, err := fallback.ParseLevel(rest)
-	if err != nil {
-		return nil, fmt.Errorf("device %q: %w", name, err)
-	}
-	return fallback.New(fallback.AtLevel(l))
 }
 
 func closeDevices(devs []kernels.Device) {

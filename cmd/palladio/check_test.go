@@ -46,7 +46,7 @@ func TestCheckPrintsJSON(t *testing.T) {
 
 func TestCheckRefusesUnknownNames(t *testing.T) {
 	for _, c := range []struct{ flag, value, want string }{
-		{"--device", "gpu", "want cpu or cpu:LEVEL"}, {"--device", "cpu:sse", "want one of generic, avx2, avx512"}, {"--family", "nosuch", "want one of"},
+		{"--device", "gpu", "want cpu, cpu:generic"}, {"--device", "cpu:sse", "want one of generic, avx2, avx512"}, {"--family", "nosuch", "want one of"},
 	} {
 		_, err := runCommand(t, "check", c.flag, c.value)
 		if !errors.As(err, new(usageError)) || !strings.Contains(err.Error(), c.want) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"palladio/cuda"
 	"palladio/engine"
 	"palladio/engine/nn"
 	"palladio/engine/vision"
@@ -66,7 +67,7 @@ func newTrain() *cobra.Command {
 	f.Uint64Var(&j.Fit.Seed, "seed", 1, "of weights, order and augmentation")
 	f.StringVar(&j.Fit.Checkpoint, "checkpoint", "", "keep the state of the training in this file")
 	f.BoolVar(&j.Fit.Resume, "resume", false, "go on from the checkpoint, if it is there")
-	f.StringVar(&fl.device, "device", "cpu", "cpu, cpu:generic, cpu:avx2 or cpu:avx512")
+	f.StringVar(&fl.device, "device", "", engine.DeviceNames+" (default: $"+cuda.EnvDevice+", else cpu)")
 	f.StringVar(&fl.precision, "precision", "f32", "of the training steps: f32, tf32, bf16 or f16 (which scales the loss)")
 	f.IntVar(&fl.threads, "threads", 0, "threads; 0: all")
 	f.DurationVar(&fl.limit, "limit", 0, "stop after the epoch in which this time is over")

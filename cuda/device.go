@@ -1,0 +1,256 @@
+package cuda
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"palladio/kernels"
+)
+
+// The environment variables that devices read when they are opened.
+const (
+	EnvSync    = "PALLADIO_CUDA_SYNC"    // 1: wait after each call, so that an error names the call that made it
+	EnvTimeout = "PALLADIO_CUDA_TIMEOUT" // how long a synchronisation may take before a kernel is taken to hang, such as 30s; 0 for ever
+)
+
+// DefaultTimeout is the time limit of a synchronisation.
+const DefaultTimeout = 5 * time.Minute
+
+// Device is a GPU as a device of kernels. Calls are submitted in order to one stream, and their errors come to light where somebody waits: in Sync
+// and in downloads. It may be used from several goroutines.
+type Device struct {
+	name  string
+	open  func() (gpu, error) // also makes a new context where one is lost
+	limit time.Duration
+	eager bool // wait after each call
+
+	mu         sync.Mutex
+	g          gpu
+	info       Info
+	dead       error // no context could be made any more, or the device is closed
+	generation atomic.Int64
+	modules    map[moduleKey]module
+	blocks     map[*memory]struct{}
+	holdings   map[string]*Holding
+	held, peak int64
+	recent     recent
+
+	faults   []func(position, value int64) error // by call number - 1
+	record   uint64                              // address of the fault record
+	faultful atomic.Bool                         // a call that may raise a fault was submitted since the last look
+}
+
+var (
+	_ kernels.Device            = (*Device)(nil)
+	_ kernels.Recorder          = (*Device)(nil)
+	_ kernels.LabelledAllocator = (*Device)(nil)
+)
+
+// moduleKey tells modules apart: embedded ones by name, generated ones by text.
+type moduleKey struct{ name, text string }
+
+// newDevice opens a device on a driver.
+func newDevice(name string, open func() (gpu, error)) (*Device, error) {
+	d := &Device{name: name, open: open, limit: DefaultTimeout, eager: os.Getenv(EnvSync) == "1", blocks: map[*memory]struct{}{}}
+	if s := os.Getenv(EnvTimeout); s != "" {
+		limit, err := time.ParseDuration(s)
+		if s == "0" {
+			limit, err = 0, nil
+		}
+		if err != nil || limit < 0 {
+			return nil, fmt.Errorf("%s=%s: want a duration such as 30s or 5m, or 0 for no limit", EnvTimeout, s)
+		}
+		d.limit = limit
+	}
+	return d, d.start()
+}
+
+// start makes a context. d.mu is held or d is not shared yet.
+func (d *Device) start() error {
+	g, err := d.open()
+	if err != nil {
+		return fmt.Errorf("%s: %w", d.name, err)
+	}
+	d.g, d.info = g, g.info()
+	d.info.Name = d.name
+	d.modules = map[moduleKey]module{}
+	d.holdings = map[string]*Holding{}
+	d.held = 0
+	d.recent.clear()
+	if d.record, err = g.alloc(faultBytes); err == nil {
+		err = g.fill(d.record, 0, faultBytes)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", d.name, err), g.close())
+	}
+	return nil
+}
+
+// Name is the name that the device was opened by.
+func (d *Device) Name() string { return d.name }
+
+// Info describes the GPU.
+func (d *Device) Info() Info { return d.info }
+
+// current is the context, unless the device is closed or beyond repair.
+func (d *Device) current() (gpu, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.g, d.dead
+}
+
+// Prepare lowers a kernel and loads what it launches.
+func (d *Device) Prepare(k kernels.Kernel) (kernels.Exec, error) {
+	if _, err := d.current(); err != nil {
+		return nil, err
+	}
+	return d.prepare(k)
+}
+
+// module loads a module, once.
+func (d *Device) module(m Module) (module, error) {
+	key := moduleKey{m.Name, m.Text}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if l, ok := d.modules[key]; ok {
+		return l, nil
+	}
+	text, err := m.PTX()
+	if err != nil {
+		return nil, err
+	}
+	l, err := d.g.load(m.Name, text)
+	if err != nil {
+		return nil, err
+	}
+	d.modules[key] = l
+	return l, nil
+}
+
+// Sync waits for everything submitted so far and returns the first error of it: that of a kernel that failed, or of data that one found wrong.
+func (d *Device) Sync() error {
+	g, err := d.current()
+	if err != nil {
+		return err
+	}
+	if err := g.sync(d.limit); err != nil {
+		return d.failed(g, err)
+	}
+	d.recent.clear()
+	return d.fault(g)
+}
+
+// The fault record as kernels/include/fault.cuh lays it out: call, position, value, reserved.
+const faultBytes = 32
+
+// fault reads and clears the record of data-dependent errors.
+func (d *Device) fault(g gpu) error {
+	if !d.faultful.Swap(false) {
+		return nil
+	}
+	var b [faultBytes]byte
+	if err := g.download(b[:], d.record); err != nil {
+		return d.failed(g, err)
+	}
+	call := binary.LittleEndian.Uint64(b[:])
+	if call == 0 {
+		return nil
+	}
+	if err := g.fill(d.record, 0, faultBytes); err != nil {
+		return d.failed(g, err)
+	}
+	position, value := int64(binary.LittleEndian.Uint64(b[8:])), int64(binary.LittleEndian.Uint64(b[16:]))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if call > uint64(len(d.faults)) {
+		return fmt.Errorf("%s: a kernel wrote over the record of errors: call %d, position %d, value %d", d.name, call, position, value)
+	}
+	return fmt.Errorf("%s: %w", d.name, d.faults[call-1](position, value))
+}
+
+// Close waits for what runs and gives everything back.
+func (d *Device) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.g == nil {
+		return nil
+	}
+	err := d.g.close()
+	d.g, d.dead = nil, fmt.Errorf("%s is closed", d.name)
+	d.generation.Add(1)
+	return err
+}
+
+// Record gives what submit submits as one graph.
+func (d *Device) Record(submit func() error) (kernels.Replay, error) {
+	g, err := d.current()
+	if err != nil {
+		return nil, err
+	}
+	r := &replay{d: d, g: g, generation: d.generation.Load()}
+	r.graph, err = g.record(r.watch(submit))
+	if err != nil {
+		return nil, fmt.Errorf("%s: record: %w", d.name, err)
+	}
+	return r, nil
+}
+
+// replay is a recorded graph.
+type replay struct {
+	d          *Device
+	g          gpu
+	graph      graph
+	generation int64
+	faultful   bool // some call in it may raise a fault
+}
+
+// watch notes whether what submit submits may raise a fault.
+func (r *replay) watch(submit func() error) func() error {
+	return func() error {
+		before := r.d.faultful.Swap(false)
+		err := submit()
+		r.faultful = r.d.faultful.Swap(before)
+		return err
+	}
+}
+
+// Run submits the graph.
+func (r *replay) Run() error {
+	if r.generation != r.d.generation.Load() {
+		return r.d.lost("a recorded list of calls")
+	}
+	if r.faultful {
+		r.d.faultful.Store(true)
+	}
+	if err := r.graph.run(); err != nil {
+		return r.d.failed(r.g, err)
+	}
+	if r.d.eager {
+		return r.d.Sync()
+	}
+	return nil
+}
+
+// Update takes over what submit submits now.
+func (r *replay) Update(submit func() error) error {
+	if r.generation != r.d.generation.Load() {
+		return r.d.lost("a recorded list of calls")
+	}
+	if err := r.graph.update(r.watch(submit)); err != nil {
+		return fmt.Errorf("%s: record: %w", r.d.name, err)
+	}
+	return nil
+}
+
+// Free gives the graph back.
+func (r *replay) Free() error {
+	if r.generation != r.d.generation.Load() {
+		return nil // it went with its context
+	}
+	return r.graph.free()
+}

@@ -1,0 +1,3 @@
+module palladio/cuda/driver/gen
+
+go 1.26.0

@@ -1,0 +1,148 @@
+//go:build gpu && cgo
+
+package driver
+
+/*
+#include "loader.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"sync"
+	"unsafe"
+
+	"palladio/cuda/sim"
+)
+
+// SimulatedGPU is a GPU of the simulated driver.
+type SimulatedGPU struct {
+	number  int
+	chip    *sim.Chip
+	gpu     *sim.GPU
+	version int
+	primary *simContext
+	pool    uintptr // handle of its memory pool
+}
+
+// simulator is the simulated driver: its GPUs, and what its handles stand for.
+var simulator struct {
+	mu       sync.RWMutex
+	gpus     []*SimulatedGPU
+	objects  []any // by handle number; nil where the handle is free
+	free     []uint32
+	base     uintptr        // address of handle number 0
+	findings map[int]string // what the simulator last said, by error code
+}
+
+// The version that a simulated driver has unless another is asked for: that of CUDA 12.8.
+const simulatedVersion = 12080
+
+// Simulate adds a GPU to the simulated driver, which answers as one of the given CUDA version (0 for a recent one). gorgonia.org/cu knows it by Number.
+func Simulate(chip *sim.Chip, o sim.Options, version int) (*SimulatedGPU, error) {
+	base := uintptr(C.simulatedHandle(0))
+	if base == 0 {
+		return nil, errors.New("simulated driver: no addresses are left for its handles")
+	}
+	if version == 0 {
+		version = simulatedVersion
+	}
+	simulator.mu.Lock()
+	defer simulator.mu.Unlock()
+	simulator.base = base
+	g := &SimulatedGPU{number: C.FIRST_SIMULATED + len(simulator.gpus), chip: chip, gpu: sim.New(chip, o), version: version}
+	simulator.gpus = append(simulator.gpus, g)
+	return g, nil
+}
+
+// Number is the device's number, which cuDeviceGet takes and gives.
+func (g *SimulatedGPU) Number() int { return g.number }
+
+// Close removes the GPU and all that its contexts hold.
+func (g *SimulatedGPU) Close() error {
+	simulator.mu.Lock()
+	simulator.gpus[g.number-C.FIRST_SIMULATED] = nil
+	var contexts []*simContext
+	for _, o := range simulator.objects {
+		if c, ok := o.(*simContext); ok && c.dev == g {
+			contexts = append(contexts, c)
+		}
+	}
+	simulator.mu.Unlock()
+	for _, c := range contexts {
+		c.destroy()
+	}
+	return g.gpu.Close()
+}
+
+// simulatedGPU is the GPU of a number; nil if there is none.
+func simulatedGPU(number int) *SimulatedGPU {
+	simulator.mu.RLock()
+	defer simulator.mu.RUnlock()
+	if i := number - C.FIRST_SIMULATED; i >= 0 && i < len(simulator.gpus) {
+		return simulator.gpus[i]
+	}
+	return nil
+}
+
+// newHandle makes a handle for an object; 0 if none are left.
+func newHandle(o any) uintptr {
+	simulator.mu.Lock()
+	defer simulator.mu.Unlock()
+	var n uint32
+	if f := simulator.free; len(f) > 0 {
+		n, simulator.free = f[len(f)-1], f[:len(f)-1]
+	} else {
+		n = uint32(len(simulator.objects))
+		if n == 0 {
+			n, simulator.objects = 1, append(simulator.objects, nil) // number 0 stays free
+		}
+		if C.simulatedHandle(C.uint32_t(n)) == nil {
+			return 0
+		}
+		simulator.objects = append(simulator.objects, nil)
+	}
+	simulator.objects[n] = o
+	return simulator.base + uintptr(n)*C.HANDLE_STEP
+}
+
+// object is what a handle stands for; the zero value if it is no handle of a T.
+func object[T any](h unsafe.Pointer) T {
+	simulator.mu.RLock()
+	defer simulator.mu.RUnlock()
+	var none T
+	n := (uintptr(h) - simulator.base) / C.HANDLE_STEP
+	if n >= uintptr(len(simulator.objects)) {
+		return none
+	}
+	if o, ok := simulator.objects[n].(T); ok {
+		return o
+	}
+	return none
+}
+
+// dropHandle frees a handle.
+func dropHandle(h uintptr) {
+	simulator.mu.Lock()
+	defer simulator.mu.Unlock()
+	n := (h - simulator.base) / C.HANDLE_STEP
+	simulator.objects[n] = nil
+	simulator.free = append(simulator.free, uint32(n))
+}
+
+// simulatedFinding is what the simulator last said about an error, "" where it said nothing.
+func simulatedFinding(code int) string {
+	simulator.mu.RLock()
+	defer simulator.mu.RUnlock()
+	return simulator.findings[code]
+}
+
+// noteFinding keeps the simulator's explanation of an error.
+func noteFinding(code int, err error) {
+	simulator.mu.Lock()
+	defer simulator.mu.Unlock()
+	if simulator.findings == nil {
+		simulator.findings = map[int]string{}
+	}
+	simulator.findings[code] = err.Error()
+}

@@ -1,0 +1,18 @@
+//go:build !gpu || !cgo
+
+package cuda
+
+import (
+	"palladio/cuda/driver"
+	"palladio/cuda/sim"
+)
+
+// driverBuilt says whether this build has gorgonia.org/cu.
+const driverBuilt = false
+
+func openGPU(int) (gpu, error) { return nil, driver.Open() }
+
+func openSimulatedDriver(*sim.Chip) (gpu, error) { return nil, driver.Open() }
+
+// GPUs lists the GPUs that NVIDIA's driver shows, or says why there are none.
+func GPUs() ([]Info, error) { return nil, driver.Open() }
