@@ -80,6 +80,20 @@ func Lower(k kernels.Kernel, on Limits, align int) (*Program, error) {
 		return l.pad(k)
 	case kernels.PadBackward:
 		return l.padBackward(k)
+	case kernels.Gather:
+		return l.gather(k)
+	case kernels.ScatterAdd:
+		return l.scatterAdd(k)
+	case kernels.OneHot:
+		return l.oneHot(k)
+	case kernels.Sort:
+		return l.sort(k)
+	case kernels.TopK:
+		return l.topK(k)
+	case kernels.Random:
+		return l.random(k)
+	case kernels.Dropout:
+		return l.dropout(k)
 	default:
 		return nil, fmt.Errorf("cuda: %s: %w", k, kernels.ErrUnsupported)
 	}
