@@ -68,8 +68,11 @@ func (w *warp) addresses(in *inst) {
 	}
 }
 
-// misaligned reports the lanes whose address is no multiple of the size, and gives the others.
+// misaligned reports the lanes whose address is no multiple of the size, and gives the others. Under the checks, which are told of all lanes, it does neither.
 func (w *warp) misaligned(in *inst, mask uint32) uint32 {
+	if w.blk.launch.gpu.options.Sanitize {
+		return mask
+	}
 	bad := uint32(0)
 	for rest := mask; rest != 0; rest &= rest - 1 {
 		lane := bits.TrailingZeros32(rest)

@@ -98,9 +98,6 @@ func barrierControl(w *warp, in *inst) status {
 		if r.arrived[w.index]&w.mask != 0 {
 			w.obs.badSync(w, int(w.pc), w.mask, fmt.Sprintf("threads arrive at barrier %d twice", id))
 		}
-		if w.mask != w.alive {
-			w.obs.badSync(w, int(w.pc), w.mask, fmt.Sprintf("divergent threads at barrier %d: %#08x of %#08x", id, w.mask, w.alive))
-		}
 	}
 	if in.reduces != noReduction {
 		r.lanes += bits.OnesCount32(w.mask)

@@ -143,7 +143,7 @@ func (b *block) schedule() bool {
 		if left == 0 {
 			return true
 		}
-		if !progress {
+		if !progress && !b.recheck() {
 			b.deadlock()
 			return false
 		}
@@ -189,6 +189,9 @@ func (b *block) full(r *barrier) bool {
 	whole, alive := 0, 0
 	for i, w := range b.warps {
 		if w.alive == 0 {
+			if r.arrived[i] != 0 { // and exited since
+				whole += lanes
+			}
 			continue
 		}
 		alive += lanes
@@ -233,8 +236,9 @@ func (b *block) waiting(id uint32) bool {
 	return false
 }
 
-// recheck opens barriers that only waited for threads that have exited.
-func (b *block) recheck() {
+// recheck opens barriers that only waited for threads that have exited, and says whether there were any.
+func (b *block) recheck() bool {
+	opened := false
 	for id := range b.barriers {
 		r := &b.barriers[id]
 		if r.need == 0 && b.threads > 0 && b.waiting(uint32(id)) && b.full(r) {
@@ -242,8 +246,10 @@ func (b *block) recheck() {
 				b.obs.sync(b.warps[0], 0, barrierRelease, 0, id, 0)
 			}
 			b.open(uint32(id))
+			opened = true
 		}
 	}
+	return opened
 }
 
 // deadlock makes the error of a block in which every thread waits.

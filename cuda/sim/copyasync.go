@@ -19,7 +19,7 @@ func (d *decoder) copyAsync(in *ptx.Instr) (*inst, error) {
 	case in.Has("commit_group"):
 		return d.copySync(copyCommit, 0), nil
 	case in.Has("wait_all"):
-		return d.copySync(copyWait, 0), nil
+		return d.copySync(copyWait, -1), nil
 	case in.Has("wait_group"):
 		if len(in.Operands) != 1 || in.Operands[0].Kind != ptx.Immediate {
 			return nil, errors.New("want the number of groups that may stay pending")

@@ -201,6 +201,10 @@ func (d *decoder) allot() error {
 			d.shared[v] = shared
 			d.prog.sharedVars = append(d.prog.sharedVars, placed{v.Name, shared, uint64(v.Size)})
 			shared += uint64(v.Size)
+			if d.module.gpu.options.Sanitize {
+				shared += sharedGap
+				d.prog.sharedGaps += sharedGap
+			}
 		case ptx.Local, ptx.Param:
 			local = alignUp(local, uint64(max(v.Align, 1)))
 			d.locals[v] = local

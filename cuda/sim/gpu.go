@@ -20,6 +20,11 @@ type GPU struct {
 	used   int64         // bytes
 	live   []*allocation // by address
 	freed  []*allocation // the latest, by time
+
+	checked  map[*program]*checkedCode // what the checks know of programs
+	stamp    uint32                    // launches under the checks
+	profiles []*Profile                // that nobody has taken
+	findings findings                  // has a lock of its own
 }
 
 var errClosed = errors.New("the simulated GPU is closed")

@@ -32,10 +32,14 @@ type launch struct {
 // Launch runs an entry point over a grid and waits for its end. args are the parameters, each in the low bytes of a cell. Where blocks
 // fail, the error is that of the first in the order of the grid, a *Fault; memory is then as the kernel left it.
 func (g *GPU) Launch(ctx context.Context, e *Entry, c Config, args []uint64) (*Report, error) {
-	return g.launch(ctx, e, c, args, nil)
+	if g.options.Sanitize || g.options.Profile {
+		return g.inspect(ctx, e, c, args)
+	}
+	return g.launch(ctx, e, c, args, nil, blockRange{0, c.Blocks()})
 }
 
-func (g *GPU) launch(ctx context.Context, e *Entry, c Config, args []uint64, o observer) (*Report, error) {
+// launch runs the given blocks under an observer, if there is one.
+func (g *GPU) launch(ctx context.Context, e *Entry, c Config, args []uint64, o observer, run blockRange) (*Report, error) {
 	if err := g.check(e, c, args); err != nil {
 		return nil, err
 	}
@@ -48,14 +52,15 @@ func (g *GPU) launch(ctx context.Context, e *Entry, c Config, args []uint64, o o
 	l.failed.Store(math.MaxInt64)
 	stop := context.AfterFunc(ctx, func() { l.canceled.Store(true) })
 	defer stop()
-	blocks := int64(c.Blocks())
-	workers := int(min(int64(g.options.Workers), blocks))
+	l.next.Store(int64(run.first))
+	end := int64(run.first + run.count)
+	workers := min(g.options.Workers, run.count)
 	if workers == 1 {
-		l.work(blocks)
+		l.work(end)
 	} else {
 		var wg sync.WaitGroup
 		for range workers {
-			wg.Go(func() { l.work(blocks) })
+			wg.Go(func() { l.work(end) })
 		}
 		wg.Wait()
 	}
@@ -69,13 +74,13 @@ func (g *GPU) launch(ctx context.Context, e *Entry, c Config, args []uint64, o o
 	return r, nil
 }
 
-// work runs blocks until none are left or one fails.
-func (l *launch) work(blocks int64) {
+// work runs blocks up to end until none are left or one fails.
+func (l *launch) work(end int64) {
 	b := l.prog.take()
 	b.prepare(l)
 	for !l.canceled.Load() {
 		n := l.next.Add(1) - 1
-		if n >= blocks || n > l.failed.Load() {
+		if n >= end || n > l.failed.Load() {
 			break
 		}
 		if !b.run(n) && b.fault != nil {
@@ -143,8 +148,8 @@ func (g *GPU) check(e *Entry, c Config, args []uint64) error {
 	if p.reqThreads != [3]int{} && p.reqThreads != c.Block {
 		return fail("blocks of %v threads: it is compiled for %v (.reqntid)", c.Block, p.reqThreads)
 	}
-	if c.Shared < 0 || p.sharedStatic+c.Shared > g.chip.SharedBlock {
-		return fail("%d bytes of shared memory (%d static, %d dynamic): %s allows %d a block", p.sharedStatic+c.Shared, p.sharedStatic, c.Shared, g.chip.Name, g.chip.SharedBlock)
+	if c.Shared < 0 || p.sharedBytes()+c.Shared > g.chip.SharedBlock {
+		return fail("%d bytes of shared memory (%d static, %d dynamic): %s allows %d a block", p.sharedBytes()+c.Shared, p.sharedBytes(), c.Shared, g.chip.Name, g.chip.SharedBlock)
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ type allocation struct {
 	name       string         // of the variable, for a module's own memory
 	readOnly   bool           // a .const variable
 	mapped     bool           // data is from the operating system
+	shadow     *shadow        // with Options.Sanitize
 }
 
 // end is the first address behind the allocation.
@@ -88,6 +89,12 @@ func (g *GPU) allocate(n int, name string) (*allocation, error) {
 		return nil, fmt.Errorf("%s: the host has no memory for %d bytes (%v): %w", g.chip.Name, n, err, ErrOutOfMemory)
 	}
 	a := &allocation{addr: g.next, size: uint64(n), data: data, base: unsafe.Pointer(unsafe.SliceData(data)), name: name, mapped: mapped}
+	if g.options.Sanitize {
+		a.shadow = newShadow(a.size)
+		if name != "" { // a module's variable is initialised
+			a.shadow.hostWrote(0, a.size)
+		}
+	}
 	g.next += span + guardGap + addressUnit // an odd multiple of the unit, so that nothing happens to be aligned to more
 	g.used += int64(n)
 	g.live = append(g.live, a)
@@ -227,6 +234,7 @@ func (g *GPU) bytes(verb string, addr uint64, n int) ([]byte, error) {
 func (g *GPU) Write(addr uint64, src []byte) error {
 	dst, err := g.bytes("write", addr, len(src))
 	copy(dst, src)
+	g.hostWrote(addr, len(dst))
 	return err
 }
 
@@ -246,6 +254,7 @@ func (g *GPU) Fill(addr uint64, pattern uint32, size, count int) error {
 	if err != nil || len(dst) == 0 {
 		return err
 	}
+	g.hostWrote(addr, len(dst))
 	for i := range size {
 		dst[i] = byte(pattern >> (8 * i))
 	}
@@ -263,6 +272,7 @@ func (g *GPU) Copy(dst, src uint64, n int) error {
 	}
 	from, err := g.bytes("copy", src, n)
 	copy(to, from)
+	g.hostCopied(dst, src, len(from))
 	return err
 }
 

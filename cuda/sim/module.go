@@ -188,7 +188,7 @@ func (e *Entry) Params() int { return len(e.prog.params) }
 func (e *Entry) ParamBytes(i int) int { return int(e.prog.params[i].size) }
 
 // SharedStatic is the bytes of shared memory that the kernel's own variables take.
-func (e *Entry) SharedStatic() int { return e.prog.sharedStatic }
+func (e *Entry) SharedStatic() int { return e.prog.sharedBytes() }
 
 // LocalBytes is the bytes of local memory of a thread.
 func (e *Entry) LocalBytes() int { return e.prog.localBytes() }

@@ -31,7 +31,7 @@ const (
 	warpExchange                   // shfl, vote, match, redux, mma and others that wait for their lanes
 	fence                          // membar, fence
 	copyCommit                     // cp.async.commit_group
-	copyWait                       // cp.async.wait_group; at most count groups stay pending
+	copyWait                       // cp.async.wait_group: at most count groups stay pending; wait_all: -1
 )
 
 // accessKind is what an access does.

@@ -12,6 +12,15 @@ type Options struct {
 	Memory  int64     // bytes of global memory; 0 is the chip's
 	Steps   int64     // most instructions that a warp executes in a launch; 0 is DefaultSteps, below 0 is no limit
 	Print   io.Writer // where vprintf writes; nil drops it
+
+	// Sanitize runs the checks: Findings has what they find. A faulty access is then left out and does not end its launch.
+	Sanitize bool
+	// Profile counts what launches do: Report.Profile and Profiles have it.
+	Profile bool
+	// Sample, with Profile, is the most blocks of a launch that run; 0 is all. Results are then incomplete.
+	Sample int
+	// Registers gives the registers of a thread of an entry point of a module, 0 where they are not known: for the occupancy of a profile.
+	Registers func(module, entry string) int
 }
 
 // DefaultSteps is the number of instructions after which a warp is taken to hang.
@@ -37,4 +46,5 @@ type Report struct {
 	WarpInstructions   int64
 	ThreadInstructions int64 // each counted for the threads that were active
 	Elapsed            time.Duration
+	Profile            *Profile // with Options.Profile
 }

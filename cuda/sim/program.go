@@ -21,7 +21,8 @@ type program struct {
 
 	params       []param
 	paramBytes   int
-	sharedStatic int
+	sharedStatic int      // bytes from sharedBase to the dynamic part
+	sharedGaps   int      // of them, those that the checks put behind variables
 	sharedVars   []placed // static shared variables
 	localEnd     uint64   // one past the last offset of a thread's local memory
 	maxThreads   int
@@ -66,6 +67,9 @@ func (c constant) fill(w *warp) {
 		r[0] = uint32(c.value)
 	}
 }
+
+// sharedBytes is the bytes of shared memory of the kernel's own variables.
+func (p *program) sharedBytes() int { return p.sharedStatic - p.sharedGaps }
 
 // localBytes is the bytes of local memory that a thread uses.
 func (p *program) localBytes() int { return int(p.localEnd - localBase) }

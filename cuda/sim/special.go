@@ -93,7 +93,7 @@ func (s special) uniform(w *warp, l *launch) uint64 {
 	case ptx.DynamicSmemSize:
 		return uint64(c.Shared)
 	case ptx.TotalSmemSize:
-		return uint64(c.Shared + b.prog.sharedStatic)
+		return uint64(c.Shared + b.prog.sharedBytes())
 	case ptx.ReservedSmemEnd, ptx.ReservedSmemCap:
 		return sharedBase
 	}
