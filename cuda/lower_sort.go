@@ -83,7 +83,9 @@ func (p *Program) scratch(n int) int {
 // pairs is room for keys and positions.
 type pairs struct{ keys, positions int }
 
-func (p *Program) pairs(n, keyBits int) pairs { return pairs{p.scratch(n * keyBits / 8), p.scratch(4 * n)} }
+func (p *Program) pairs(n, keyBits int) pairs {
+	return pairs{p.scratch(n * keyBits / 8), p.scratch(4 * n)}
+}
 
 // heads keeps the first k of each piece of networkSide elements, and of pieces of those, until one is left.
 func (l *lowering) heads(p *Program, s sorting) {
