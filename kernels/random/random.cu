@@ -84,7 +84,7 @@ KERNEL(256, 2) random_normal_f64(u64 n, const u64* counter, u32 stream, double* 
         w &= ~0x7ffull; // the 53 bits that count
         u32 quarter = (u32)((w + (1ull << 61)) >> 62);
         double cos, sin;
-        turn(quarter, (double)(i64)(w - ((u64)quarter << 62)) * 3.4061215800304563e-19, cos, sin); // 2π·2^-64
+        turn(quarter, (double)(i64)(w - ((u64)quarter << 62)) * 0x1.921fb54442d18p-62, cos, sin); // 2π·2^-64
         v[0] = mathFma(deviation, radius * cos, mean);
         v[1] = mathFma(deviation, radius * sin, mean);
     });
