@@ -1,6 +1,9 @@
 package kernels
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // optimCases are the rows of the optimisers' steps. Second moments are not negative, as they never are.
 func optimCases() []Case {
@@ -46,7 +49,7 @@ func optimCases() []Case {
 			in   []float64
 		}{
 			{"above", ClipScale{t, 3, 1.5}, []float64{4, 9, 16}}, {"below", ClipScale{t, 2, 100}, []float64{4, 9}},
-			{"nan", ClipScale{t, 2, 1}, []float64{1, quietNaN}}, {"infinite", ClipScale{t, 1, 1}, []float64{infinity}}, {"zero", ClipScale{t, 1, 0}, []float64{0}},
+			{"many", ClipScale{t, 37, 1.5}, slices.Repeat([]float64{4, 9, 0.5}, 13)}, {"nan", ClipScale{t, 2, 1}, []float64{1, quietNaN}}, {"infinite", ClipScale{t, 1, 1}, []float64{infinity}}, {"zero", ClipScale{t, 1, 0}, []float64{0}},
 		} {
 			in := map[string]Fill{}
 			for j := range c.k.Count {

@@ -47,6 +47,12 @@ func reduceCases() []Case {
 		add(Reduce{op, F32, []int{2, 301, 65}, []int{1}}, fill(op))
 		add(Reduce{op, F32, []int{6, 3, 2049}, []int{0, 2}}, fill(op))
 	}
+	for _, axes := range [][]int{{0, 2, 4}, {1, 3}, {0, 2}, {1, 2, 4}, {0, 3}} {
+		for _, op := range []ReduceOp{ReduceSum, ReduceMax, ReduceLogSumExp} {
+			add(Reduce{op, F32, []int{3, 4, 5, 2, 7}, axes}, Fill{})
+			add(Reduce{op, F32, []int{2, 3, 57, 4, 20}, axes}, Fill{})
+		}
+	}
 	for n := 1; n <= 70; n += 3 {
 		add(Reduce{ReduceSum, F32, []int{5, n}, []int{1}}, Fill{})
 		add(Reduce{ReduceSum, F32, []int{40, n}, []int{0}}, Fill{})
@@ -84,6 +90,7 @@ func argReduceCases() []Case {
 			}{
 				{[]int{1}, 0, "one", Fill{}},
 				{[]int{20011}, 0, "long", Fill{}},
+				{[]int{70001, 2}, 0, "long columns", Fill{}},
 				{[]int{17, 131}, 1, "rows", Fill{}},
 				{[]int{131, 17}, 0, "columns", Fill{}},
 				{[]int{4, 31, 6}, 1, "middle", Fill{}},

@@ -29,6 +29,11 @@ func softmaxCases() []Case {
 		for _, inner := range []int{2, 7, 16, 33, 100} {
 			add(fmt.Sprintf("inner %d", inner), Softmax{Outer: 3, Len: 11, Inner: inner}, Fill{})
 		}
+		add("row of 12288", Softmax{Outer: 2, Len: 12288, Inner: 1}, Fill{}) // more than a block's registers hold, backward
+		add("row of 20480", Softmax{Outer: 2, Len: 20480, Inner: 1}, Fill{}) // forward too
+		add("row of 20011", Softmax{Outer: 1, Len: 20011, Inner: 1}, Fill{Kind: Uniform, Lo: -40, Hi: 40})
+		add("f64 row of 9002", Softmax{Type: F64, Outer: 2, Len: 9002, Inner: 1}, Fill{})
+		add("long lines inner 36", Softmax{Outer: 2, Len: 301, Inner: 36}, Fill{})
 		add("one row", Softmax{Outer: 1, Len: 10, Inner: 1}, Fill{})
 		add("many rows", Softmax{Outer: 3000, Len: 10, Inner: 1}, Fill{})
 		add("no rows", Softmax{Outer: 0, Len: 10, Inner: 1}, Fill{})
@@ -72,6 +77,11 @@ func crossEntropyCases() []Case {
 		add(fmt.Sprintf("i32 c%d", c), CrossEntropy{N: 7, C: c, Labels: I32}, Fill{}, classes(c))
 		add(fmt.Sprintf("i64 smooth c%d", c), CrossEntropy{N: 5, C: c, Labels: I64, Smoothing: 0.1}, Fill{}, classes(c))
 		add(fmt.Sprintf("probabilities c%d", c), CrossEntropy{N: 6, C: c, Labels: F32}, Fill{}, Fill{Kind: Uniform, Lo: 0, Hi: 2 / float64(c)})
+	}
+	for _, c := range []int{9001, 20480} { // more than a block's registers hold
+		add(fmt.Sprintf("i64 c%d", c), CrossEntropy{N: 3, C: c, Labels: I64}, Fill{}, classes(c))
+		add(fmt.Sprintf("i32 smooth c%d", c), CrossEntropy{N: 2, C: c, Labels: I32, Smoothing: 0.1}, Fill{}, classes(c))
+		add(fmt.Sprintf("probabilities c%d", c), CrossEntropy{N: 2, C: c, Labels: F32}, Fill{}, Fill{Kind: Uniform, Lo: 0, Hi: 2 / float64(c)})
 	}
 	add("many samples", CrossEntropy{N: 3001, C: 10, Labels: I32}, Fill{}, classes(10))
 	add("one sample", CrossEntropy{N: 1, C: 10, Labels: I64}, Fill{}, classes(10))
