@@ -1,0 +1,16 @@
+// Matrix products of f32 on the CUDA cores.
+#include "gemm_cores.cuh"
+
+#define GEMM_CORES(name, blocks, ...)                                              \
+    KERNEL((CoreTile<float, __VA_ARGS__>::threads), blocks) name(GEMM_PARAMETERS(float, float)) { \
+        Gemm<float, float> g = GEMM_ARGUMENTS;                                     \
+        gemmCores<CoreTile<float, __VA_ARGS__>>(g);                                \
+    }
+GEMM_CORES(gemm_f32_128x128, 2, 128, 128, 16, 64, 32, 8)
+GEMM_CORES(gemm_f32_64x64, 4, 64, 64, 16, 32, 32, 4)
+GEMM_CORES(gemm_f32_32x32, 8, 32, 32, 16, 32, 16, 8)
+
+KERNEL(128, 6) gemm_f32_sums(GEMM_PARAMETERS(float, float), u32 splits) {
+    Gemm<float, float> g = GEMM_ARGUMENTS;
+    finishSums<float>(g, splits);
+}

@@ -1,0 +1,180 @@
+// Products with few rows or few columns, bound by the memory that the large operand is read from: C (or its transpose) is X·Yᵀ with X of
+// many rows of k, and Y of at most 8.
+#pragma once
+#include "gemm_problem.cuh"
+#include "warp.cuh"
+
+enum { gemmSwap = 64 }; // flags: X is op(B)ᵀ and Y is op(A), else X is op(A) and Y is op(B)ᵀ
+
+// Skinny is the operands by their strides: element (r, k) of X is x[r·xr + k·xk].
+template <typename T, typename R>
+struct Skinny {
+    u32 rows, few;
+    const T *x, *y;
+    i64 xr, xk, yr, yk;
+    bool packedX, packedY, swap;
+
+    DEVICE_MEMBER Skinny(const Gemm<T, R>& g, u32 z) {
+        const T *a = g.a + z * g.strideA, *b = g.b + z * g.strideB;
+        bool transA = g.flags & gemmTransA, transB = g.flags & gemmTransB;
+        swap = g.flags & gemmSwap;
+        i64 ar = transA ? 1 : g.lda, ak = transA ? g.lda : 1, br = transB ? g.ldb : 1, bk = transB ? 1 : g.ldb;
+        rows = swap ? g.n : g.m, few = swap ? g.m : g.n;
+        x = swap ? b : a, xr = swap ? br : ar, xk = swap ? bk : ak, packedX = g.flags & (swap ? gemmPackedB : gemmPackedA);
+        y = swap ? a : b, yr = swap ? ar : br, yk = swap ? ak : bk, packedY = (g.flags & (swap ? gemmPackedA : gemmPackedB)) && yk == 1;
+    }
+
+    // finish ends element (r, j) of X·Yᵀ.
+    DEVICE_MEMBER void finish(const Gemm<T, R>& g, u32 z, u32 r, u32 j, R sum) const {
+        u32 row = swap ? j : r, column = swap ? r : j;
+        if (g.partial) {
+            g.store(z, blockY()).c[(i64)row * g.partialLd + column] = sum;
+        } else if (sizeof(T) != 2 || g.flags & gemmWide) {
+            one(g.template finish<R>(z), row, column, sum);
+        } else if constexpr (sizeof(T) == 2) {
+            one(g.template finish<T>(z), row, column, sum);
+        }
+    }
+    template <typename C>
+    static DEVICE_MEMBER void one(Finish<C, R> f, u32 row, u32 column, R sum) {
+        i64 at = row * f.ld + column;
+        R v = f.alpha * sum;
+        if (f.beta != 0) v += f.beta * toReal(f.c[at]);
+        if (f.bias) v += f.bias[column];
+        if (f.residual) v += toReal(f.residual[at]);
+        f.c[at] = rounded<C>(f.act == actNone ? v : f.act == actClamp ? atMost(atLeast(v, f.low), f.high) : activateOne(f.act, v));
+    }
+};
+
+// gemmDots is for X that lies along k: a warp takes 4 rows, its lanes the pieces of 16 bytes of them in turn.
+template <int J, typename T, typename R>
+DEVICE void gemmDots(const Gemm<T, R>& g) {
+    constexpr int V = 16 / sizeof(T), height = 4;
+    u32 z = blockZ();
+    Skinny<T, R> s(g, z);
+    u32 r0 = (blockX() * (blockWidth() / 32) + warp()) * height;
+    if (r0 >= s.rows) return;
+    u32 k = blockY() * g.splitLength, last = smaller(g.k, k + g.splitLength);
+    R sums[height][J];
+#pragma unroll
+    for (int r = 0; r < height; r++)
+#pragma unroll
+        for (int j = 0; j < J; j++) sums[r][j] = 0;
+    const T* x[height];
+#pragma unroll
+    for (int r = 0; r < height; r++) x[r] = s.x + smaller(r0 + r, s.rows - 1) * s.xr;
+    if (s.packedX) {
+        u32 whole = k + (last - k) / V * V; // splits begin at whole pieces
+#pragma unroll 1
+        for (u32 at = k + lane() * V; at < whole; at += 32 * V) {
+            Pack<T> p[height];
+#pragma unroll
+            for (int r = 0; r < height; r++) p[r] = loadReadOnly(x[r] + at);
+#pragma unroll
+            for (int j = 0; j < J; j++) {
+                if (J > 1 && (u32)j >= s.few) continue;
+                Pack<T> q;
+                const T* y = s.y + j * s.yr + at * s.yk;
+                if (s.packedY) {
+                    q = loadPack(y);
+                } else {
+#pragma unroll
+                    for (int e = 0; e < V; e++) q[e] = y[e * s.yk];
+                }
+#pragma unroll
+                for (int e = 0; e < V; e++) {
+                    R f = toReal(q[e]);
+#pragma unroll
+                    for (int r = 0; r < height; r++) sums[r][j] = mathFma(toReal(p[r][e]), f, sums[r][j]);
+                }
+            }
+        }
+        k = whole;
+    }
+#pragma unroll 1
+    for (u32 at = k + lane(); at < last; at += 32) {
+        R p[height];
+#pragma unroll
+        for (int r = 0; r < height; r++) p[r] = toReal(x[r][at]);
+#pragma unroll
+        for (int j = 0; j < J; j++) {
+            if (J > 1 && (u32)j >= s.few) continue;
+            R f = toReal(s.y[j * s.yr + at * s.yk]);
+#pragma unroll
+            for (int r = 0; r < height; r++) sums[r][j] = mathFma(p[r], f, sums[r][j]);
+        }
+    }
+    R mine = 0; // each lane finishes one result
+#pragma unroll
+    for (int r = 0; r < height; r++)
+#pragma unroll
+        for (int j = 0; j < J; j++) {
+            R sum = warpReduce(sums[r][j], Sum());
+            mine = lane() == r * J + j ? sum : mine;
+        }
+    u32 r = r0 + lane() / J, j = lane() % J;
+    if (lane() < height * J && r < s.rows && j < s.few) s.finish(g, z, r, j, mine);
+}
+
+// gemmSweep is for X that lies along its rows: a lane takes 16 bytes of rows, the 4 warps of a block every fourth k; their sums meet in shared
+// memory.
+template <int J, typename T, typename R>
+DEVICE void gemmSweep(const Gemm<T, R>& g) {
+    constexpr int V = 16 / sizeof(T), width = 32 * V, warps = 4;
+    __shared__ R parts[warps][J][width];
+    u32 z = blockZ();
+    Skinny<T, R> s(g, z);
+    u32 r0 = blockX() * width, mine = r0 + lane() * V;
+    u32 first = blockY() * g.splitLength, last = smaller(g.k, first + g.splitLength);
+    R sums[J][V];
+#pragma unroll
+    for (int j = 0; j < J; j++)
+#pragma unroll
+        for (int e = 0; e < V; e++) sums[j][e] = 0;
+    bool whole = s.packedX && mine + V <= s.rows;
+    const T *x = s.x + (first + warp()) * s.xk + mine, *y = s.y + (first + warp()) * s.yk;
+    u32 count = last - first > warp() ? (last - first - warp() + warps - 1) / warps : 0;
+#pragma unroll 1
+    for (u32 i = 0; i < count; i++, x += warps * s.xk, y += warps * s.yk) {
+        Pack<T> p;
+        if (whole) {
+            p = loadReadOnly(x);
+        } else {
+#pragma unroll
+            for (int e = 0; e < V; e++) {
+                T zero = {};
+                p[e] = zero;
+                if (mine + e < s.rows) p[e] = x[e];
+            }
+        }
+#pragma unroll
+        for (int j = 0; j < J; j++) {
+            if (J > 1 && (u32)j >= s.few) continue;
+            R f = toReal(y[j * s.yr]);
+#pragma unroll
+            for (int e = 0; e < V; e++) sums[j][e] = mathFma(toReal(p[e]), f, sums[j][e]);
+        }
+    }
+#pragma unroll
+    for (int j = 0; j < J; j++)
+#pragma unroll
+        for (int e = 0; e < V; e++) parts[warp()][j][e * 32 + lane()] = sums[j][e];
+    barrier();
+#pragma unroll 1
+    for (u32 i = threadX(); i < J * width; i += warps * 32) {
+        u32 j = i / width, at = i % width;
+        if (r0 + at >= s.rows || j >= s.few) continue;
+        u32 from = at % V * 32 + at / V;
+        R sum = parts[0][j][from];
+#pragma unroll
+        for (int w = 1; w < warps; w++) sum += parts[w][j][from];
+        s.finish(g, z, r0 + at, j, sum);
+    }
+}
+
+// GEMM_SKINNY defines the entry points of one type: dots and sweeps with 1 and up to 8 of the few rows.
+#define GEMM_SKINNY(T, R, name, wide)                                                              \
+    KERNEL(128, 8) name##_dots1(GEMM_PARAMETERS(T, R)) { gemmDots<1, T, R>(GEMM_ARGUMENTS); }      \
+    KERNEL(128, wide) name##_dots8(GEMM_PARAMETERS(T, R)) { gemmDots<8, T, R>(GEMM_ARGUMENTS); }   \
+    KERNEL(128, 8) name##_sweep1(GEMM_PARAMETERS(T, R)) { gemmSweep<1, T, R>(GEMM_ARGUMENTS); }    \
+    KERNEL(128, wide) name##_sweep8(GEMM_PARAMETERS(T, R)) { gemmSweep<8, T, R>(GEMM_ARGUMENTS); }
