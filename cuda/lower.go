@@ -30,6 +30,8 @@ func Lower(k kernels.Kernel, on Limits, align int) (*Program, error) {
 	}
 	l := &lowering{Limits: on, align: align}
 	switch k := k.(type) {
+	case kernels.GEMM:
+		return l.gemm(k)
 	case kernels.Stream:
 		return l.stream(k), nil
 	case kernels.Reduce:

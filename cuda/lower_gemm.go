@@ -1,0 +1,270 @@
+package cuda
+
+import (
+	"fmt"
+	"math"
+
+	"palladio/kernels"
+)
+
+// gemmTile is a kernel for tiles of a result; kernels/gemm has its code.
+type gemmTile struct {
+	m, n, k int
+	threads int
+	blocks  int     // that share a multiprocessor
+	shared  int     // bytes of dynamic shared memory
+	rate    float64 // multiply-adds a clock and multiprocessor where blocks are as many as that and k is long
+	any     bool    // copies of any alignment; else rows of A and B start at multiples of 16 bytes
+}
+
+func (t gemmTile) String() string { return fmt.Sprintf("%dx%d", t.m, t.n) }
+
+// The tiles, by type. The rates are a share of what an SM multiplies in a clock (A100: 128 in f32, 64 in f64, 512 in tf32, 1024 in halves; only their
+// proportions count): large tiles read each element of A and B from shared memory and L2 less often. The shared memory of the tensor-core
+// kernels is their ring of stages, or the staged result where that is larger.
+var gemmTiles = map[string][]gemmTile{
+	"f32": {
+		{m: 128, n: 128, k: 16, threads: 256, blocks: 2, rate: 115, any: true},
+		{m: 64, n: 64, k: 16, threads: 128, blocks: 4, rate: 92, any: true},
+		{m: 32, n: 32, k: 16, threads: 64, blocks: 8, rate: 60, any: true},
+	},
+	"f64": {
+		{m: 64, n: 64, k: 8, threads: 256, blocks: 2, rate: 55, any: true},
+		{m: 32, n: 32, k: 8, threads: 64, blocks: 6, rate: 36, any: true},
+	},
+	"bf16": {
+		{m: 128, n: 256, k: 32, threads: 256, blocks: 1, shared: 128 << 10, rate: 900},
+		{m: 128, n: 128, k: 32, threads: 128, blocks: 2, shared: 64 << 10, rate: 820},
+		{m: 64, n: 64, k: 64, threads: 128, blocks: 4, shared: 48 << 10, rate: 540, any: true},
+	},
+	"f16": {
+		{m: 128, n: 128, k: 32, threads: 128, blocks: 2, shared: 64 << 10, rate: 820},
+		{m: 64, n: 64, k: 64, threads: 128, blocks: 4, shared: 48 << 10, rate: 540, any: true},
+	},
+	"tf32": {
+		{m: 128, n: 128, k: 16, threads: 128, blocks: 2, shared: 64 << 10, rate: 410},
+		{m: 64, n: 64, k: 32, threads: 128, blocks: 4, shared: 48 << 10, rate: 270, any: true},
+	},
+}
+
+// gemmSplits are the numbers of parts in which a long sum may be cut, to give work to multiprocessors that the tiles alone leave idle.
+var gemmSplits = []int{1, 2, 3, 4, 6, 8, 12, 16, 24, 32}
+
+// The flags of kernels/include/gemm_problem.cuh and gemm_skinny.cuh.
+const (
+	gemmWide = 1 << iota
+	gemmPacked
+	gemmTransA
+	gemmTransB
+	gemmPackedA
+	gemmPackedB
+	gemmSwap
+)
+
+// skinny is the most rows or columns that the kernels for skinny products take.
+const skinny = 8
+
+// gemm lowers a matrix product: to one launch, or to parts of the sums and a launch that adds them up.
+func (l *lowering) gemm(k kernels.GEMM) (*Program, error) {
+	p := &Program{}
+	if k.Batch == 0 || k.M == 0 || k.N == 0 {
+		return p, nil
+	}
+	if max(k.M, k.N, k.K) > math.MaxInt32-1024 {
+		return nil, fmt.Errorf("cuda: %s: extents of more than 2^31-1024: %w", k, kernels.ErrUnsupported)
+	}
+	k = foldBatch(k)
+	g := l.gemmCall(k)
+	const most = 65535 // matrices in one launch
+	for first := 0; first < k.Batch; first += most {
+		p.Launches = append(p.Launches, g.launches(first, min(most, k.Batch-first))...)
+	}
+	p.Workspace = g.partial(min(most, k.Batch))
+	return p, nil
+}
+
+// foldBatch makes a batch of products with one B a single product with more rows.
+func foldBatch(k kernels.GEMM) kernels.GEMM {
+	if k.Batch > 1 && k.StrideB == 0 && !k.TransA && k.StrideA == k.M*k.LDA && k.StrideC == k.M*k.LDC && k.M*k.Batch < math.MaxInt32-1024 {
+		k.M, k.Batch = k.M*k.Batch, 1
+	}
+	if k.Batch == 1 {
+		k.StrideA, k.StrideB, k.StrideC = 0, 0, 0
+	}
+	return k
+}
+
+// gemmCall is how a product is computed.
+type gemmCall struct {
+	k              kernels.GEMM
+	module, entry  string
+	grid           Dim // X only
+	threads        int
+	shared         int
+	flags          int
+	widthA, widthB int
+	splits, length int // parts of k, and the length of each
+	real           kernels.DType
+}
+
+// gemmCall chooses the kernel.
+func (l *lowering) gemmCall(k kernels.GEMM) *gemmCall {
+	g := &gemmCall{k: k, real: k.Type, widthA: l.width(k.Type, k.LDA, k.StrideA), widthB: l.width(k.Type, k.LDB, k.StrideB), splits: 1, length: max(k.K, 1)}
+	if k.Type == kernels.F16 || k.Type == kernels.BF16 {
+		g.real = kernels.F32
+	}
+	for _, f := range []struct {
+		on  bool
+		bit int
+	}{
+		{k.OutType() != k.Type, gemmWide}, {l.width(k.OutType(), k.LDC, k.StrideC) == 16, gemmPacked}, {k.TransA, gemmTransA}, {k.TransB, gemmTransB},
+		{g.widthA == 16, gemmPackedA}, {g.widthB == 16, gemmPackedB},
+	} {
+		if f.on {
+			g.flags |= f.bit
+		}
+	}
+	if min(k.M, k.N) <= skinny {
+		l.skinnyCall(g)
+	} else {
+		l.tileCall(g)
+	}
+	return g
+}
+
+// width is the largest power of two, up to 16, that the byte offsets of all rows of a matrix are a multiple of.
+func (l *lowering) width(t kernels.DType, ld, stride int) int {
+	w := 16
+	for w > t.Size() && (max(l.align, t.Size())%w != 0 || ld*t.Size()%w != 0 || stride*t.Size()%w != 0) {
+		w /= 2
+	}
+	return w
+}
+
+// tileCall chooses the tile, and in how many parts k is cut.
+func (l *lowering) tileCall(g *gemmCall) {
+	k := g.k
+	kind := k.Type.String()
+	if k.TF32 {
+		kind = "tf32"
+	}
+	var best gemmTile
+	least := math.Inf(1)
+	for _, t := range gemmTiles[kind] {
+		if t.shared > l.SharedBlock || !t.any && (g.widthA != 16 || g.widthB != 16) {
+			continue
+		}
+		for _, splits := range gemmSplits {
+			length := max(1, ceilDiv(ceilDiv(k.K, splits), t.k)) * t.k
+			if splits > 1 && (length < 4*t.k || ceilDiv(k.K, length) != splits) {
+				continue
+			}
+			if c := l.gemmClocks(k, t, splits, length); c < least {
+				least, best, g.splits, g.length = c, t, splits, length
+			}
+		}
+	}
+	g.module, g.entry = "gemm/"+kind, fmt.Sprintf("gemm_%s_%s", kind, best)
+	if best.shared > 0 { // on tensor cores, an entry point for each layout
+		g.entry += "_" + map[bool]string{false: "n", true: "t"}[k.TransA] + map[bool]string{false: "n", true: "t"}[k.TransB]
+	}
+	g.grid, g.threads, g.shared = Dim{ceilDiv(k.M, best.m) * ceilDiv(k.N, best.n), 1, 1}, best.threads, best.shared
+}
+
+// gemmClocks estimates the clocks of a product with a tile and a number of parts: the multiprocessor with the most tiles does one after another, at a
+// rate that falls where it has fewer than it could hold; each tile costs some steps of k more for its beginning and end. Parts of the sums are
+// written and read again, at 12 bytes a clock and multiprocessor, and cost a launch.
+func (l *lowering) gemmClocks(k kernels.GEMM, t gemmTile, splits, length int) float64 {
+	tiles := ceilDiv(k.M, t.m) * ceilDiv(k.N, t.n) * k.Batch * splits
+	most := ceilDiv(tiles, l.SMs)
+	rate := t.rate * (0.4 + 0.6*min(1, float64(most)/float64(t.blocks)))
+	clocks := float64(most) * float64(t.m*t.n) * float64(length+3*t.k) / rate
+	if splits > 1 {
+		clocks += 3000 + float64(2*splits*k.Batch*k.M)*float64(4*k.N)/float64(12*l.SMs)
+	}
+	return clocks
+}
+
+// skinnyCall chooses the kernel for few rows or columns, with more parts of k where the rows of the large operand are too few.
+func (l *lowering) skinnyCall(g *gemmCall) {
+	k := g.k
+	rows, few, alongK := k.M, k.N, !k.TransA
+	if k.M < k.N {
+		rows, few, alongK = k.N, k.M, k.TransB
+		g.flags |= gemmSwap
+	}
+	g.module, g.threads = "gemm/skinny_"+k.Type.String(), 128
+	perBlock, name, unit := 16, "dots", 32*16/k.Type.Size() // 4 rows a warp
+	if !alongK {
+		perBlock, name, unit = 32*16/k.Type.Size(), "sweep", 4
+	}
+	g.entry = fmt.Sprintf("gemm_%s_%s%d", k.Type, name, map[bool]int{true: 1, false: skinny}[few == 1])
+	g.grid = Dim{ceilDiv(rows, perBlock), 1, 1}
+	wanted := ceilDiv(4*l.SMs, g.grid.X*k.Batch)
+	if splits := min(wanted, ceilDiv(k.K, 4*unit), gemmSplits[len(gemmSplits)-1]); splits > 1 && k.K >= 512 {
+		g.length = ceilDiv(ceilDiv(k.K, splits), unit) * unit
+		g.splits = ceilDiv(k.K, g.length)
+	}
+}
+
+// partial is the bytes of the parts of the sums of some matrices; rows are padded to 16 bytes.
+func (g *gemmCall) partial(batch int) int {
+	if g.splits == 1 {
+		return 0
+	}
+	return g.splits * batch * g.k.M * g.partialLD() * g.real.Size()
+}
+
+func (g *gemmCall) partialLD() int {
+	pack := 16 / g.real.Size()
+	return ceilDiv(g.k.N, pack) * pack
+}
+
+// launches computes batch matrices from first on.
+func (g *gemmCall) launches(first, batch int) []Launch {
+	args := g.arguments(first, batch)
+	launches := []Launch{{Module: Shipped(g.module), Entry: g.entry, Grid: Dim{g.grid.X, g.splits, batch}, Block: Dim{g.threads, 1, 1}, Shared: g.shared, Args: args}}
+	if g.splits == 1 {
+		return launches
+	}
+	module := g.k.Type.String()
+	wide := 16 / g.k.OutType().Size()
+	return append(launches, Launch{
+		Module: Shipped("gemm/" + module), Entry: "gemm_" + module + "_sums",
+		Grid:  Dim{min(ceilDiv(g.k.N, 32*wide), 64), min(ceilDiv(batch*g.k.M, 4), 4096), 1},
+		Block: Dim{32, 4, 1},
+		Args:  append(args[:len(args):len(args)], Int(g.splits)),
+	})
+}
+
+// arguments are GEMM_PARAMETERS of kernels/include/gemm_problem.cuh.
+func (g *gemmCall) arguments(first, batch int) []Slot {
+	k := g.k
+	real := Float32
+	if g.real == kernels.F64 {
+		real = Float64
+	}
+	size, sizeC := k.Type.Size(), k.OutType().Size()
+	bias, residual, next := Int(0), Int(0), 2
+	if k.Bias {
+		bias = Operand(next)
+		next++
+	}
+	if k.Residual {
+		residual = OperandAt(next, first*k.StrideC*sizeC)
+		next++
+	}
+	partial := Int(0)
+	if g.splits > 1 {
+		partial = Scratch(0)
+	}
+	args := []Slot{
+		Int(k.M), Int(k.N), Int(k.K), Int(batch),
+		OperandAt(0, first*k.StrideA*size), Int(k.LDA), Int(k.StrideA),
+		OperandAt(1, first*k.StrideB*size), Int(k.LDB), Int(k.StrideB),
+		OperandAt(next, first*k.StrideC*sizeC), Int(k.LDC), Int(k.StrideC),
+		bias, residual, real(k.Alpha), real(k.Beta),
+	}
+	args = append(args, activation(k.Act, g.real)...)
+	return append(args, Int(g.flags), Int(g.widthA), Int(g.widthB), partial, Int(g.length), Int(g.partialLD()))
+}
