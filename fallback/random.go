@@ -3,6 +3,7 @@ package fallback
 import (
 	"math"
 
+	"palladio/fallback/ref"
 	"palladio/kernels"
 )
 
@@ -167,7 +168,7 @@ func (e *randomExec) normal64(s *drawScratch, lo, hi int) {
 	out := kernels.Slice[float64](e.out)[lo:hi]
 	for i := 0; i < len(out); i += 2 {
 		r := math.Sqrt(-2 * math.Log((at53(s.words[:], i)+1)*0x1p-53))
-		sin, cos := math.Sincos(2 * math.Pi * (at53(s.words[:], i+1) * 0x1p-53))
+		sin, cos := ref.Turn(at53(s.words[:], i+1) * 0x1p-53)
 		out[i] = e.k.A + e.k.B*(r*cos)
 		if i+1 < len(out) {
 			out[i+1] = e.k.A + e.k.B*(r*sin)

@@ -63,10 +63,21 @@ func normal(k kernels.Random, w words, i int) float64 {
 		u, v = (w.at53(2*pair)+1)*0x1p-53, w.at53(2*pair+1)*0x1p-53
 	}
 	r := math.Sqrt(-2 * math.Log(u))
+	sin, cos := Turn(v)
 	if i%2 == 0 {
-		return r * math.Cos(2*math.Pi*v)
+		return r * cos
 	}
-	return r * math.Sin(2*math.Pi*v)
+	return r * sin
+}
+
+// Turn is sine and cosine of 2πv, 0 ≤ v ≤ 1. Quarters are taken off v first, exactly, so that the rounding of 2πv does not count.
+func Turn(v float64) (sin, cos float64) {
+	quarter := math.Round(4 * v)
+	sin, cos = math.Sincos(2 * math.Pi * (v - quarter/4))
+	for range int(quarter) {
+		sin, cos = cos, -sin
+	}
+	return sin, cos
 }
 
 func dropout(k kernels.Dropout) (kernels.Exec, error) {
