@@ -52,7 +52,9 @@ func poolCases() []Case {
 		k, err = NewPool(kind, []int{2, 5, 5, 3}, []int{3, 3}, PoolOptions{Stride: []int{2, 2}, PadLo: []int{1, 1}})
 		k.Type = F64
 		add("f64", k, err, Fill{})
-		k.Type = F32
+		k.C = 4
+		add("f64 c4", k, err, Fill{})
+		k.Type, k.C = F32, 3
 		add("NaN and infinities", k, err, odd)
 	}
 	k, err := NewPool(AvgPool, []int{2, 7, 8, 11}, []int{3, 3}, PoolOptions{Stride: []int{2, 2}, PadLo: []int{1, 1}, Ceil: true, CountPad: true})
@@ -113,6 +115,8 @@ func resizeCases() []Case {
 			add(name+"empty batch", k)
 			k.N, k.Type = 1, F64
 			add(name+"f64", k)
+			k.C = 4
+			add(name+"f64 c4", k)
 			k = base
 			k.N, k.C, k.Out = 9, 40, []int{30, 31}
 			add(name+"large", k)

@@ -42,6 +42,7 @@ func reduceCases() []Case {
 			add(Reduce{op, t, []int{0, 4}, []int{1}}, Fill{})
 			add(Reduce{op, t, []int{1, 6, 1}, []int{0, 2}}, fill(op))
 		}
+		add(Reduce{op, F64, []int{613, 6}, []int{0}}, fill(op))
 		add(Reduce{op, F32, []int{300007}, []int{0}}, fill(op))
 		add(Reduce{op, F32, []int{613, 517}, []int{0}}, fill(op))
 		add(Reduce{op, F32, []int{2, 301, 65}, []int{1}}, fill(op))
@@ -91,6 +92,7 @@ func argReduceCases() []Case {
 				{[]int{1}, 0, "one", Fill{}},
 				{[]int{20011}, 0, "long", Fill{}},
 				{[]int{70001, 2}, 0, "long columns", Fill{}},
+				{[]int{100, 8}, 0, "columns by packs", Fill{}},
 				{[]int{17, 131}, 1, "rows", Fill{}},
 				{[]int{131, 17}, 0, "columns", Fill{}},
 				{[]int{4, 31, 6}, 1, "middle", Fill{}},

@@ -32,6 +32,8 @@ func softmaxCases() []Case {
 		add("row of 12288", Softmax{Outer: 2, Len: 12288, Inner: 1}, Fill{}) // more than a block's registers hold, backward
 		add("row of 20480", Softmax{Outer: 2, Len: 20480, Inner: 1}, Fill{}) // forward too
 		add("row of 20011", Softmax{Outer: 1, Len: 20011, Inner: 1}, Fill{Kind: Uniform, Lo: -40, Hi: 40})
+		add("f64 rows of 30", Softmax{Type: F64, Outer: 7, Len: 30, Inner: 1}, Fill{})
+		add("f64 rows of 700", Softmax{Type: F64, Outer: 3, Len: 700, Inner: 1}, Fill{})
 		add("f64 row of 9002", Softmax{Type: F64, Outer: 2, Len: 9002, Inner: 1}, Fill{})
 		add("long lines inner 36", Softmax{Outer: 2, Len: 301, Inner: 36}, Fill{})
 		add("one row", Softmax{Outer: 1, Len: 10, Inner: 1}, Fill{})
@@ -82,6 +84,10 @@ func crossEntropyCases() []Case {
 		add(fmt.Sprintf("i64 c%d", c), CrossEntropy{N: 3, C: c, Labels: I64}, Fill{}, classes(c))
 		add(fmt.Sprintf("i32 smooth c%d", c), CrossEntropy{N: 2, C: c, Labels: I32, Smoothing: 0.1}, Fill{}, classes(c))
 		add(fmt.Sprintf("probabilities c%d", c), CrossEntropy{N: 2, C: c, Labels: F32}, Fill{}, Fill{Kind: Uniform, Lo: 0, Hi: 2 / float64(c)})
+	}
+	for _, c := range []int{16, 500, 9001, 9002} {
+		add(fmt.Sprintf("f64 i32 c%d", c), CrossEntropy{Type: F64, N: 3, C: c, Labels: I32}, Fill{}, classes(c))
+		add(fmt.Sprintf("f64 probabilities c%d", c), CrossEntropy{Type: F64, N: 2, C: c, Labels: F64}, Fill{}, Fill{Kind: Uniform, Lo: 0, Hi: 2 / float64(c)})
 	}
 	add("many samples", CrossEntropy{N: 3001, C: 10, Labels: I32}, Fill{}, classes(10))
 	add("one sample", CrossEntropy{N: 1, C: 10, Labels: I64}, Fill{}, classes(10))
