@@ -323,7 +323,7 @@ func (c *conversion) clamp(x float64) float64 {
 	switch {
 	case c.sat:
 		return saturate(x)
-	case c.relu && x < 0:
+	case c.relu && x <= 0: // -0 as well
 		return 0
 	}
 	return x

@@ -177,7 +177,7 @@ func halfLanes(in *ptx.Instr, t ptx.Type, f func(x, y, z float64) float64) laneO
 		switch {
 		case sat:
 			x = saturate(x)
-		case rectify && x < 0:
+		case rectify && x <= 0: // -0 as well
 			x = 0
 		}
 		v := fm.encode(x, r)

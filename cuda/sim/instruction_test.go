@@ -9,12 +9,18 @@ import (
 	"testing"
 )
 
-// instruction is PTX under test: text with the operands a, b, c, e as sources and d, x, y, z as results, whose register types are given by
+// instruction is PTX under test: text with the operands a, b, c, e, ... as sources and d, x, y, z, ... as results, whose register types are given by
 // in and out, in this order: "b32 b16".
 type instruction struct {
 	text    string
 	out, in string
 }
+
+// The names of the operands.
+const (
+	sources = "abcefghijklmopqrstu"
+	results = "dxyzvwUVWXYZ"
+)
 
 // kernel is the instruction as an entry point: thread i < n reads its sources from the i-th row of 8-byte cells of src and writes its results to that of dst.
 func (c instruction) kernel(name string) string {
@@ -39,7 +45,7 @@ func (c instruction) kernel(name string) string {
 	fmt.Fprintf(&b, "\tmul.wide.u32 %%v, %%i, %d;\n\tadd.s64 %%s, %%s, %%v;\n", 8*len(in))
 	fmt.Fprintf(&b, "\tmul.wide.u32 %%v, %%i, %d;\n\tadd.s64 %%d, %%d, %%v;\n", 8*len(out))
 	for i, t := range in {
-		r := "abcefghi"[i : i+1]
+		r := sources[i : i+1]
 		fmt.Fprintf(&b, "\t.reg .%s %s;\n", t, r)
 		if t == "pred" {
 			fmt.Fprintf(&b, "\tld.global.u32 %%w, [%%s+%d];\n\tsetp.ne.s32 %s, %%w, 0;\n", 8*i, r)
@@ -48,11 +54,11 @@ func (c instruction) kernel(name string) string {
 		}
 	}
 	for i, t := range out {
-		fmt.Fprintf(&b, "\t.reg .%s %s;\n", t, "dxyz"[i:i+1])
+		fmt.Fprintf(&b, "\t.reg .%s %s;\n", t, results[i:i+1])
 	}
 	fmt.Fprintf(&b, "\t%s\n", c.text)
 	for i, t := range out {
-		r := "dxyz"[i : i+1]
+		r := results[i : i+1]
 		switch t {
 		case "pred":
 			fmt.Fprintf(&b, "\tselp.u64 %%v, 1, 0, %s;\n", r)
