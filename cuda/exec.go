@@ -44,14 +44,20 @@ const workspaceAlign = 256
 
 func (d *Device) prepare(k kernels.Kernel) (kernels.Exec, error) {
 	on := d.info.limits()
-	e := &exec{d: d, k: k}
-	var err error
-	if e.aligned.program, err = Lower(k, on, wide); err != nil {
+	aligned, err := Lower(k, on, wide)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.name, err)
 	}
-	if e.anyhow.program, err = Lower(k, on, 1); err != nil {
+	anyhow, err := Lower(k, on, 1)
+	if err != nil {
 		return nil, fmt.Errorf("%s: operands that are not aligned to %d bytes: %w", d.name, wide, err)
 	}
+	return d.preparePrograms(k, aligned, anyhow)
+}
+
+// preparePrograms prepares what a kernel is lowered to where its operands are aligned, and anyhow.
+func (d *Device) preparePrograms(k kernels.Kernel, aligned, anyhow *Program) (kernels.Exec, error) {
+	e := &exec{d: d, k: k, aligned: variant{program: aligned}, anyhow: variant{program: anyhow}}
 	e.ops = k.Operands()
 	for i, o := range e.ops {
 		if o.Bytes() > 0 {

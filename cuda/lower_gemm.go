@@ -66,21 +66,23 @@ const skinny = 8
 
 // gemm lowers a matrix product: to one launch, or to parts of the sums and a launch that adds them up.
 func (l *lowering) gemm(k kernels.GEMM) (*Program, error) {
-	p := &Program{}
 	if k.Batch == 0 || k.M == 0 || k.N == 0 {
-		return p, nil
+		return &Program{}, nil
 	}
 	if max(k.M, k.N, k.K) > math.MaxInt32-1024 {
 		return nil, fmt.Errorf("cuda: %s: extents of more than 2^31-1024: %w", k, kernels.ErrUnsupported)
 	}
-	k = foldBatch(k)
-	g := l.gemmCall(k)
-	const most = 65535 // matrices in one launch
-	for first := 0; first < k.Batch; first += most {
-		p.Launches = append(p.Launches, g.launches(first, min(most, k.Batch-first))...)
+	return gemmProgram(l.gemmCall(foldBatch(k)), 65535), nil
+}
+
+// gemmProgram is the launches of a product, each of at most so many matrices.
+func gemmProgram(g *gemmCall, most int) *Program {
+	p := &Program{}
+	for first := 0; first < g.k.Batch; first += most {
+		p.Launches = append(p.Launches, g.launches(first, min(most, g.k.Batch-first))...)
 	}
-	p.Workspace = g.partial(min(most, k.Batch))
-	return p, nil
+	p.Workspace = g.partial(min(most, g.k.Batch))
+	return p
 }
 
 // foldBatch makes a batch of products with one B a single product with more rows.
@@ -109,6 +111,17 @@ type gemmCall struct {
 
 // gemmCall chooses the kernel.
 func (l *lowering) gemmCall(k kernels.GEMM) *gemmCall {
+	g := l.newGEMMCall(k)
+	if min(k.M, k.N) <= skinny {
+		l.skinnyCall(g)
+	} else {
+		l.tileCall(g, gemmTiles[gemmKind(k)], gemmSplits)
+	}
+	return g
+}
+
+// newGEMMCall is a call without a kernel.
+func (l *lowering) newGEMMCall(k kernels.GEMM) *gemmCall {
 	g := &gemmCall{k: k, real: k.Type, widthA: l.width(k.Type, k.LDA, k.StrideA), widthB: l.width(k.Type, k.LDB, k.StrideB), splits: 1, length: max(k.K, 1)}
 	if k.Type == kernels.F16 || k.Type == kernels.BF16 {
 		g.real = kernels.F32
@@ -124,12 +137,15 @@ func (l *lowering) gemmCall(k kernels.GEMM) *gemmCall {
 			g.flags |= f.bit
 		}
 	}
-	if min(k.M, k.N) <= skinny {
-		l.skinnyCall(g)
-	} else {
-		l.tileCall(g)
-	}
 	return g
+}
+
+// gemmKind names the arithmetic of a product: its type, or tf32.
+func gemmKind(k kernels.GEMM) string {
+	if k.TF32 {
+		return "tf32"
+	}
+	return k.Type.String()
 }
 
 // width is the largest power of two, up to 16, that the byte offsets of all rows of a matrix are a multiple of.
@@ -141,20 +157,16 @@ func (l *lowering) width(t kernels.DType, ld, stride int) int {
 	return w
 }
 
-// tileCall chooses the tile, and in how many parts k is cut.
-func (l *lowering) tileCall(g *gemmCall) {
-	k := g.k
-	kind := k.Type.String()
-	if k.TF32 {
-		kind = "tf32"
-	}
+// tileCall chooses one of some tiles, and in how many parts k is cut.
+func (l *lowering) tileCall(g *gemmCall, tiles []gemmTile, parts []int) {
+	k, kind := g.k, gemmKind(g.k)
 	var best gemmTile
 	least := math.Inf(1)
-	for _, t := range gemmTiles[kind] {
+	for _, t := range tiles {
 		if t.shared > l.SharedBlock || !t.any && (g.widthA != 16 || g.widthB != 16) {
 			continue
 		}
-		for _, splits := range gemmSplits {
+		for _, splits := range parts {
 			length := max(1, ceilDiv(ceilDiv(k.K, splits), t.k)) * t.k
 			if splits > 1 && (length < 4*t.k || ceilDiv(k.K, length) != splits) {
 				continue
@@ -200,7 +212,8 @@ func (l *lowering) skinnyCall(g *gemmCall) {
 	}
 	g.entry = fmt.Sprintf("gemm_%s_%s%d", k.Type, name, map[bool]int{true: 1, false: skinny}[few == 1])
 	g.grid = Dim{ceilDiv(rows, perBlock), 1, 1}
-	wanted := ceilDiv(4*l.SMs, g.grid.X*k.Batch)
+	blocks := g.grid.X * k.Batch
+	wanted := (2*l.SMs + blocks/2) / blocks // two blocks keep a multiprocessor's share of the memory busy
 	if splits := min(wanted, ceilDiv(k.K, 4*unit), gemmSplits[len(gemmSplits)-1]); splits > 1 && k.K >= 512 {
 		g.length = ceilDiv(ceilDiv(k.K, splits), unit) * unit
 		g.splits = ceilDiv(k.K, g.length)
