@@ -93,3 +93,14 @@ func Explain(call string, err error) error {
 	}
 	return fmt.Errorf("%s: %w", call, err)
 }
+
+// structSizes are the sizes of the interface's structures as this build lays them out.
+func structSizes() map[string]uintptr {
+	return map[string]uintptr{
+		"CUDA_MEMCPY2D": C.sizeof_CUDA_MEMCPY2D, "CUDA_MEMCPY3D": C.sizeof_CUDA_MEMCPY3D, "CUDA_MEMCPY3D_PEER": C.sizeof_CUDA_MEMCPY3D_PEER,
+		"CUDA_ARRAY_DESCRIPTOR": C.sizeof_CUDA_ARRAY_DESCRIPTOR, "CUDA_ARRAY3D_DESCRIPTOR": C.sizeof_CUDA_ARRAY3D_DESCRIPTOR,
+		"CUDA_KERNEL_NODE_PARAMS": C.sizeof_CUDA_KERNEL_NODE_PARAMS, "CUDA_MEMSET_NODE_PARAMS": C.sizeof_CUDA_MEMSET_NODE_PARAMS,
+		"CUDA_HOST_NODE_PARAMS": C.sizeof_CUDA_HOST_NODE_PARAMS, "CUgraphExecUpdateResultInfo": C.sizeof_CUgraphExecUpdateResultInfo,
+		"CUuuid": C.sizeof_CUuuid, "CUdeviceptr": C.sizeof_CUdeviceptr,
+	}
+}
