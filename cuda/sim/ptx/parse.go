@@ -28,13 +28,15 @@ func (e *Error) Error() string { return fmt.Sprintf("PTX line %d:%d: %s", e.Line
 // parser reads a module.
 type parser struct {
 	lexer
-	tok    token // the current one
-	module *Module
-	vars   map[string]*Var
-	funcs  map[string]*Func
-	init   int // bytes of initial values so far
-	loc    Loc
-	*body  // of the function that is being read
+	tok     token // the current one
+	module  *Module
+	vars    map[string]*Var
+	funcs   map[string]*Func
+	init    int // bytes of initial values so far
+	loc     Loc
+	split   map[string]nameParts // of the instructions, by name
+	scratch []Operand            // where operands are gathered
+	*body                        // of the function that is being read
 }
 
 // Parse reads a module. An error is an *Error.
@@ -47,6 +49,7 @@ func Parse(text string) (m *Module, err error) {
 		module: &Module{AddressSize: 64},
 		vars:   map[string]*Var{},
 		funcs:  map[string]*Func{},
+		split:  map[string]nameParts{},
 	}
 	defer func() {
 		switch e := recover().(type) {

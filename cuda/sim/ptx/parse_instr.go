@@ -2,6 +2,7 @@ package ptx
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -120,11 +121,17 @@ func (p *parser) instr(t token, guard int32, not bool) {
 		Line: t.line, Column: t.column, Source: p.loc, Guard: guard, GuardNot: not, Name: t.text,
 	})
 	in := &p.fn.Body[len(p.fn.Body)-1]
-	in.split()
+	name, ok := p.split[t.text]
+	if !ok {
+		name = splitName(t)
+		p.split[t.text] = name
+	}
+	in.Op, in.Mods, in.Types = name.op, name.mods, name.types
 	if in.Op == "call" {
 		p.call(in)
 		return
 	}
+	in.Operands = p.scratch[:0]
 	for !p.accept(";") {
 		if len(in.Operands) > 0 {
 			p.expect(",")
@@ -135,22 +142,32 @@ func (p *parser) instr(t token, guard int32, not bool) {
 		o, ref := p.operand()
 		p.slot(in, o, ref)
 	}
+	p.scratch = in.Operands
+	in.Operands = slices.Clone(in.Operands)
 }
 
-// split sorts the parts of the name.
-func (in *Instr) split() {
-	if strings.HasPrefix(in.Name, "%") {
-		fail(in.Line, in.Column, "%q is no instruction", in.Name)
+// nameParts is the parts of an instruction's name, which all instructions of that name share.
+type nameParts struct {
+	op    string
+	mods  []string
+	types []Type
+}
+
+// splitName sorts the parts of an instruction's name.
+func splitName(t token) nameParts {
+	if t.text[0] == '%' {
+		fail(t.line, t.column, "%s is no instruction", t)
 	}
-	parts := strings.Split(in.Name, ".")
-	in.Op = parts[0]
+	parts := strings.Split(t.text, ".")
+	n := nameParts{op: parts[0]}
 	for _, part := range parts[1:] {
 		if t := typesByName[part]; t != NoType {
-			in.Types = append(in.Types, t)
+			n.types = append(n.types, t)
 		} else {
-			in.Mods = append(in.Mods, part)
+			n.mods = append(n.mods, part)
 		}
 	}
+	return n
 }
 
 // slot adds an operand; one whose kind is LabelName is resolved when its scope ends.

@@ -1,6 +1,7 @@
 package ptx
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
@@ -142,8 +143,11 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		m.Funcs = m.Funcs[:1] // small seeds mutate better
-		f.Add(m.String())
+		small := slices.MinFunc(m.Funcs, func(a, b *Func) int { return cmp.Compare(len(a.Body), len(b.Body)) })
+		m.Funcs = []*Func{small} // small seeds mutate fast
+		if seed := m.String(); len(seed) < 4000 {
+			f.Add(seed)
+		}
 	}
 	f.Add(nvcc)
 	f.Add(in("ret;"))
@@ -158,4 +162,19 @@ func FuzzParse(f *testing.F) {
 		}
 		roundTrip(t, m)
 	})
+}
+
+func BenchmarkParse(b *testing.B) {
+	texts, size := shipped(b), 0
+	for _, text := range texts {
+		size += len(text)
+	}
+	b.SetBytes(int64(size))
+	for b.Loop() {
+		for _, text := range texts {
+			if _, err := Parse(text); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
 }
