@@ -14,6 +14,10 @@ struct LogSum {
 template <typename A>
 DEVICE LogSum<A> emptyLogSum() { return {-infinity<A>(), 0}; }
 
+// A shuffle member by member leaves out the padding.
+template <typename A>
+DEVICE LogSum<A> shuffledXor(const LogSum<A>& x, u32 mask) { return {shuffledXor(x.max, mask), shuffledXor(x.sum, mask)}; }
+
 // differenceFrom is what to subtract from the terms of a sum with maximum m: while there are only -infinities, any number does.
 template <typename A>
 DEVICE A differenceFrom(A m) { return m == -infinity<A>() ? A(0) : m; }

@@ -32,7 +32,7 @@ template <typename T, int N, typename Rule>
 DEVICE void update(u64 n, bool packed, T scale, const T* grad, T* param, T* const (&state)[N], Rule rule) {
     eachElement<T>(n, packed, [&](auto unit, u64 i) {
         constexpr int V = decltype(unit)::count;
-        T g[V], w[V], s[N][V];
+        T g[V], w[V], s[N][V] = {};
         loadUnit<T, V>(g, grad + i);
         loadUnit<T, V>(w, param + i);
 #pragma unroll

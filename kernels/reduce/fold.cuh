@@ -89,6 +89,10 @@ struct LogSumFold {
     }
 };
 
+// A shuffle member by member leaves out the padding.
+template <typename A>
+DEVICE Indexed<A> shuffledXor(const Indexed<A>& x, u32 mask) { return {shuffledXor(x.value, mask), shuffledXor(x.index, mask)}; }
+
 // ArgFold finds the first of the best elements. It starts with the number -1, which every element beats.
 template <typename T, bool largest>
 struct ArgFold {
