@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"palladio/cuda"
+	"palladio/cuda/sim"
 	"palladio/engine"
 	"palladio/fallback"
 	"palladio/fallback/ref"
@@ -22,16 +24,19 @@ import (
 
 func newCheck() *cobra.Command {
 	var devices, families []string
-	var asJSON bool
+	var asJSON, sanitize bool
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Run the conformance table on this machine's devices",
 		Long: `Check runs every kernel's conformance cases on each device and compares with the plain reference, on guarded memory.
 It prints a table of families and devices: cases passed, failed and unsupported, and the worst error as a fraction of the
-kernel's tolerance. The exit status is 1 if any case failed.`,
+kernel's tolerance. The exit status is 1 if any case failed.
+
+With --sanitize, the devices are simulated GPUs (sim:h100 unless --device says otherwise) that watch every access: out of bounds, misaligned, after free,
+to memory that nothing wrote; unordered accesses to shared memory; barriers that not all threads reach. What they find fails the case.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			devs, err := openDevices(devices)
+			devs, err := openChecked(devices, sanitize)
 			if err != nil {
 				return usageError{err}
 			}
@@ -58,7 +63,28 @@ kernel's tolerance. The exit status is 1 if any case failed.`,
 	c.Flags().StringSliceVar(&devices, "device", nil, "devices to check, such as cpu:avx2 or sim:h100 (default: every level of this CPU)")
 	c.Flags().StringSliceVar(&families, "family", nil, "kernel families to check, such as gemm (default: all)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&sanitize, "sanitize", false, "run on simulated GPUs under all checks")
 	return c
+}
+
+// openChecked opens devices by name; with sanitize, simulated GPUs under all checks.
+func openChecked(names []string, sanitize bool) ([]kernels.Device, error) {
+	if !sanitize {
+		return openDevices(names)
+	}
+	if len(names) == 0 {
+		names = []string{"sim:h100"}
+	}
+	var devs []kernels.Device
+	for _, n := range names {
+		d, err := cuda.OpenSimulated(n, sim.Options{Sanitize: true})
+		if err != nil {
+			closeDevices(devs)
+			return nil, fmt.Errorf("--sanitize: %w", err)
+		}
+		devs = append(devs, d)
+	}
+	return devs, nil
 }
 
 // openDevices opens devices by name; none names every CPU level.
@@ -153,6 +179,9 @@ func check(ctx context.Context, devs []kernels.Device, cases []kernels.Case) (ch
 			res := devicetest.Result{Case: c.Name, Family: c.Kernel.Family(), Device: d.Name(), Err: broken}
 			if broken == nil {
 				res = trial.Run(d)
+			}
+			if g, ok := d.(*cuda.Device); ok {
+				res.Err = errors.Join(res.Err, g.TakeFindings())
 			}
 			key := [2]string{res.Family, res.Device}
 			if cells[key] == nil {

@@ -97,6 +97,8 @@ func newRoot() *cobra.Command {
 		newSearch(),
 		newDevices(),
 		newCheck(),
+		newProfile(),
+		newHW(),
 		newBench(),
 		newTrain(),
 	)

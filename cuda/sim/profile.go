@@ -156,7 +156,7 @@ func (s *siteCount) scale(f func(int64) int64) {
 
 // addRequests adds an instruction's accesses to the sums of its space.
 func (r *Profile) addRequests(in *ptx.Instr, s *siteCount) {
-	if s.requests == 0 {
+	if s.requests == 0 || classify(in).class != Memory {
 		return
 	}
 	store := in.Op == "st" || in.Op == "stmatrix"
@@ -228,7 +228,11 @@ func (p *profiler) siteClocks(in *ptx.Instr, s *siteCount, pc int) float64 {
 		clocks = float64(s.warps) * float64(n) / 2 / max(1, c.Tensor[tensorType(in)]*c.Ceilings["mma"])
 	}
 	perSM := c.MemoryRate / c.VectorClock / float64(c.SMs) // bytes of memory a clock
-	return max(clocks, float64(s.passes), float64(s.sectors*sectorBytes)/c.L1Rate, float64(p.sites[pc].dram*sectorBytes)/perSM)
+	dram := p.sites[pc].dram
+	if in.Op == "st" {
+		dram = s.sectors // they are written back in the end
+	}
+	return max(clocks, float64(s.passes), float64(s.sectors*sectorBytes)/c.L1Rate, float64(dram*sectorBytes)/perSM)
 }
 
 // lines lists the instructions that ran, the costliest first.

@@ -22,7 +22,6 @@ type profiler struct {
 	streams  map[int]*stream  // of blocks that have ended and are not replayed, by ordinal
 	free     []*stream        //
 	next     int              // ordinal of the first block of the wave to replay
-	ended    int              // blocks
 	wave     int              // blocks replayed together; 0 until the first block has ended
 	l2       *cache           //
 	sites    []memorySite     // by pc: where loads found their data in L2 or memory

@@ -24,11 +24,26 @@ type checkedCode struct {
 	calls     bool
 }
 
-// checkedInstr is the registers of an instruction, numbered over all functions of the program.
+// checkedInstr is the registers of an instruction, numbered over all functions of the program. As values may be computed that nobody then takes (compilers
+// move arithmetic up over conditions), undefined ones are followed through arithmetic and reported where something depends on them: a store, an address, a
+// guard, a product of matrices.
 type checkedInstr struct {
-	defs, uses []int32
-	move       bool // copies its source: what is undefined stays undefined, and is reported where it is used
+	defs  []int32
+	sinks []int32 // sources that have to be defined
+	flows []int32 // sources that make the destinations undefined where they are
+	kind  flowKind
 }
+
+// flowKind is how undefined lanes flow through an instruction.
+type flowKind uint8
+
+const (
+	anySource flowKind = iota // any undefined source makes the result undefined
+	exchanged                 // from other lanes
+	selected                  // from the one of two sources that the predicate chooses
+	conjunct                  // and of predicates: a false source decides
+	disjunct                  // or of predicates: a true source decides
+)
 
 // checkCode prepares the checks of a program.
 func checkCode(p *program) *checkedCode {
@@ -44,19 +59,59 @@ func checkCode(p *program) *checkedCode {
 			c.registers += len(fn.Regs)
 		}
 		ci := &c.instr[pc]
-		ci.defs, ci.uses = registersOf(in, nil, nil)
-		for _, list := range [][]int32{ci.defs, ci.uses} {
+		ci.fill(in)
+		for _, list := range [][]int32{ci.defs, ci.sinks, ci.flows} {
 			for i := range list {
 				list[i] += base[fn]
 			}
 		}
-		ci.move = in.Op == "mov" && in.Guard == ptx.NoReg
 		c.calls = c.calls || in.Op == "call"
 		if m := p.code[pc].mem; m != nil && (m.space == sharedSpace || m.space == genericSpace) {
 			c.granule = min(c.granule, elementBytes(in, int(m.size)))
 		}
 	}
 	return c
+}
+
+// fill sorts the registers of an instruction, numbered as in its function.
+func (ci *checkedInstr) fill(in *ptx.Instr) {
+	if in.Guard != ptx.NoReg {
+		ci.sinks = append(ci.sinks, in.Guard)
+	}
+	first := destinations(in)
+	depends := first == 0 || dependsOnSources(in.Op)
+	for i := range in.Operands {
+		o := &in.Operands[i]
+		if i < first {
+			ci.defs, ci.sinks = operandRegisters(o, true, ci.defs, ci.sinks)
+			continue
+		}
+		if depends || o.Kind == ptx.Address || in.Op == "shfl" && i != first {
+			_, ci.sinks = operandRegisters(o, false, nil, ci.sinks)
+		} else {
+			_, ci.flows = operandRegisters(o, false, nil, ci.flows)
+		}
+	}
+	two := len(ci.flows) == 2 && in.Type(0) == ptx.Pred && in.Guard == ptx.NoReg
+	switch {
+	case in.Op == "shfl":
+		ci.kind = exchanged
+	case in.Op == "selp" && len(in.Operands) == 4:
+		ci.kind = selected
+	case in.Op == "and" && two:
+		ci.kind = conjunct
+	case in.Op == "or" && two:
+		ci.kind = disjunct
+	}
+}
+
+// dependsOnSources says whether what an instruction does, beside its result, depends on its sources.
+func dependsOnSources(op string) bool {
+	switch op {
+	case "atom", "mma", "vote", "match", "redux", "bar", "barrier", "call", "movmatrix":
+		return true
+	}
+	return false
 }
 
 // elementBytes is the smallest part of an access that another access may touch alone.
@@ -105,35 +160,76 @@ func (k *blockChecks) report(w *warp, pc int, lane int, check Check, kind string
 	})
 }
 
-// exec finds registers that are read before anything wrote them.
+// exec finds registers that something depends on before anything wrote them.
 func (k *blockChecks) exec(w *warp, pc int, mask uint32) {
 	ci := &k.s.static.instr[pc]
 	undefined := k.undefined[int(w.index)*k.s.static.registers:][:k.s.static.registers]
-	bad, which := uint32(0), int32(0)
-	for _, r := range ci.uses {
-		if m := undefined[r] & mask; m != 0 {
-			bad |= m
-			which = r
+	for _, r := range ci.sinks {
+		bad := undefined[r] & mask
+		if bad == 0 {
+			continue
 		}
-	}
-	if bad != 0 && !ci.move {
 		k.report(w, pc, bits.TrailingZeros32(bad), InitCheck, "undefined register", 0, func() string {
-			return k.registerName(pc, which) + " is read, and nothing wrote it on the way here"
+			return k.registerName(pc, r) + " is used, and nothing wrote it, or what it is computed from, on the way here"
 		})
-		bad = 0 // once is enough
+		undefined[r] &^= bad // once is enough
+	}
+	flow := uint32(0)
+	for _, r := range ci.flows {
+		flow |= undefined[r]
+	}
+	if flow != 0 {
+		flow = k.flow(w, pc, flow&mask, mask, undefined)
 	}
 	for _, r := range ci.defs {
-		undefined[r] = undefined[r]&^mask | bad&mask
+		undefined[r] = undefined[r]&^mask | flow
 	}
 }
 
-// registerName is the name of a register in the function of an instruction.
+// flow is the lanes of an instruction's result that are undefined; those of any source are given.
+func (k *blockChecks) flow(w *warp, pc int, lanes, mask uint32, undefined []uint32) uint32 {
+	ci, in := &k.s.static.instr[pc], &k.b.prog.code[pc]
+	switch ci.kind {
+	case exchanged:
+		if lanes != mask {
+			return 0 // it may come from a lane where it is defined
+		}
+	case selected:
+		return k.selected(w, pc, mask, undefined)
+	case conjunct, disjunct:
+		a, b := *w.pred(in.a), *w.pred(in.b)
+		if ci.kind == conjunct {
+			a, b = ^a, ^b
+		}
+		decided := a&^undefined[ci.flows[0]] | b&^undefined[ci.flows[1]]
+		return lanes &^ decided
+	}
+	return lanes
+}
+
+// selected is the undefined lanes of selp d, a, b, p.
+func (k *blockChecks) selected(w *warp, pc int, mask uint32, undefined []uint32) uint32 {
+	ci, in := &k.s.static.instr[pc], k.b.prog.code[pc]
+	at := 0
+	next := func(o ptx.Operand) uint32 {
+		if o.Kind != ptx.Register {
+			return 0
+		}
+		at++
+		return undefined[ci.flows[at-1]]
+	}
+	a, b := next(in.src.Operands[1]), next(in.src.Operands[2])
+	p := *w.pred(in.c)
+	return (a&p | b&^p | next(in.src.Operands[3])) & mask
+}
+
+// registerName is the name of a register of the function of an instruction.
 func (k *blockChecks) registerName(pc int, r int32) string {
-	ci := &k.s.static.instr[pc]
-	_, uses := registersOf(k.b.prog.code[pc].src, nil, nil)
-	for i, u := range ci.uses {
-		if u == r {
-			return k.b.prog.code[pc].fn.Regs[uses[i]].Name
+	var plain checkedInstr
+	plain.fill(k.b.prog.code[pc].src)
+	for i, s := range k.s.static.instr[pc].sinks {
+		if s == r {
+			return k.b.prog.code[pc].fn.Regs[plain.sinks[i]].Name
 		}
 	}
 	return "a register"

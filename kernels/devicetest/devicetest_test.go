@@ -231,12 +231,12 @@ func TestZeroToleranceComparesBits(t *testing.T) {
 func TestFillsAreDeterministicAndInRange(t *testing.T) {
 	o := kernels.Operand{Name: "i", Type: kernels.I64, Shape: []int{100}}
 	f := kernels.Fill{Kind: kernels.Ints, Lo: -3, Hi: 5}
-	a, err := makeInput("c", o, f)
+	a, err := Input("c", o, f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, _ := makeInput("c", o, f)
-	other, _ := makeInput("d", o, f)
+	b, _ := Input("c", o, f)
+	other, _ := Input("d", o, f)
 	if string(a) != string(b) || string(a) == string(other) {
 		t.Error("inputs must depend on the case's name, and on nothing else")
 	}

@@ -9,9 +9,9 @@ import (
 	"palladio/kernels"
 )
 
-// makeInput makes the contents of one operand, the same for every device and run: the generator is seeded by the
+// Input makes the contents of one operand of a case, the same for every device and run: the generator is seeded by the
 // names of the case and of the operand.
-func makeInput(caseName string, o kernels.Operand, f kernels.Fill) ([]byte, error) {
+func Input(caseName string, o kernels.Operand, f kernels.Fill) ([]byte, error) {
 	if err := checkFill(o, f); err != nil {
 		return nil, err
 	}

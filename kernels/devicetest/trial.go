@@ -56,7 +56,7 @@ func NewTrial(ref kernels.Device, c kernels.Case) (t *Trial, err error) {
 		known[o.Name] = o.Dir != kernels.Out
 		var in []byte
 		if o.Dir != kernels.Out {
-			if in, err = makeInput(c.Name, o, c.Inputs[o.Name]); err != nil {
+			if in, err = Input(c.Name, o, c.Inputs[o.Name]); err != nil {
 				return nil, fmt.Errorf("case %s: %w", c.Name, err)
 			}
 		}
