@@ -136,16 +136,13 @@ DEVICE void gemmSweep(const Gemm<T, R>& g) {
     u32 count = last - first > warp() ? (last - first - warp() + warps - 1) / warps : 0;
 #pragma unroll 1
     for (u32 i = 0; i < count; i++, x += warps * s.xk, y += warps * s.yk) {
-        Pack<T> p;
+        Pack<T> p = packOf<T>(0, 0, 0, 0);
         if (whole) {
             p = loadReadOnly(x);
         } else {
 #pragma unroll
-            for (int e = 0; e < V; e++) {
-                T zero = {};
-                p[e] = zero;
+            for (int e = 0; e < V; e++)
                 if (mine + e < s.rows) p[e] = x[e];
-            }
         }
 #pragma unroll
         for (int j = 0; j < J; j++) {
