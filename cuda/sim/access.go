@@ -14,6 +14,7 @@ type access struct {
 	number int32  // of the access in the program, for the caches of the workers
 	wide   bool   // the address register has 64 bits
 	based  bool   // there is an address register
+	polls  bool   // it sees what other threads do meanwhile: an atomic, or a volatile load
 	move   mover
 }
 
@@ -27,6 +28,9 @@ type cached struct {
 // runAccess executes a load, store or atomic in any space.
 func runAccess(w *warp, in *inst, mask uint32) bool {
 	m := in.mem
+	if m.polls {
+		w.polled = true
+	}
 	w.addresses(in)
 	var unaligned uint64
 	if mask == fullMask {

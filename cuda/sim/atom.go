@@ -153,7 +153,7 @@ func updateOf(in *ptx.Instr, t ptx.Type) (update, error) {
 			return math.Float64bits(math.Float64frombits(old) + math.Float64frombits(b))
 		}, nil
 	case t.Float():
-		if f := halfUpdate(in, t); f != nil {
+		if f := halfUpdate(in, t); f != nil && t.Bits() < 64 {
 			return f, nil
 		}
 	case n == 16:
@@ -218,7 +218,45 @@ func integerUpdate(in *ptx.Instr, t ptx.Type) update {
 	return nil
 }
 
-// halfUpdate is the operation on halves and pairs of them.
+// halfUpdate is the operation on halves, or on both of a pair: sums in f32 rounded once more, which is exact enough to be the nearest half;
+// minimum and maximum ignore a NaN.
 func halfUpdate(in *ptx.Instr, t ptx.Type) update {
-	return nil
+	load, store := f16ToF32, f32ToF16
+	if half(t) == ptx.BF16 {
+		load, store = bf16ToF32, f32ToBF16
+	}
+	var f func(x, y float32) float32
+	switch {
+	case !isHalf(t):
+		return nil
+	case in.Has("add"):
+		f = func(x, y float32) float32 { return x + y }
+	case in.Has("min"):
+		f = func(x, y float32) float32 { return pickNumber(x, y, x < y || x == y && math.Signbit(float64(x))) }
+	case in.Has("max"):
+		f = func(x, y float32) float32 { return pickNumber(x, y, x > y || x == y && !math.Signbit(float64(x))) }
+	default:
+		return nil
+	}
+	return func(old, b, _ uint64) uint64 {
+		out := uint64(store(f(load(uint32(old)&0xffff), load(uint32(b)&0xffff))))
+		if t.Bits() == 32 {
+			out |= uint64(store(f(load(uint32(old>>16)), load(uint32(b>>16))))) << 16
+		}
+		return out
+	}
+}
+
+// pickNumber is x if it is to be taken, else y; the other one where it is no number.
+func pickNumber(x, y float32, first bool) float32 {
+	if x != x || first && y == y {
+		if x != x {
+			return y
+		}
+		return x
+	}
+	if y != y {
+		return x
+	}
+	return y
 }

@@ -19,7 +19,6 @@ type block struct {
 	sharedMem []uint64
 	sharedEnd uint64
 	barriers  [barriers]barrier
-	threads   int // that have not exited
 	fault     *Fault
 	cache     []cached // by access of the program
 	obs       blockObserver
@@ -35,9 +34,9 @@ const (
 
 // barrier is one of a block's barriers.
 type barrier struct {
-	count   int      // threads that have arrived, whole warps
+	count   int      // threads of the warps that have arrived
 	need    int      // threads that it takes; 0 is all
-	arrived []uint32 // by warp: lanes of a warp that has not arrived whole
+	arrived []uint32 // by warp: lanes that have arrived, of warps of which others have not
 	lanes   int      // that have taken part in the reduction
 	ones    int      // of them, with a true predicate
 }
@@ -94,7 +93,6 @@ func (b *block) run(linear int64) bool {
 	g := b.launch.config.Grid
 	b.linear = linear
 	b.id = [3]int{int(linear % int64(g[0])), int(linear / int64(g[0]) % int64(g[1])), int(linear / int64(g[0]) / int64(g[1]))}
-	b.threads = b.launch.config.Threads()
 	b.clock = 0
 	for i := range b.barriers {
 		b.barriers[i].reset()
@@ -143,7 +141,7 @@ func (b *block) schedule() bool {
 		if left == 0 {
 			return true
 		}
-		if !progress && !b.recheck() {
+		if !progress {
 			b.deadlock()
 			return false
 		}
@@ -167,43 +165,41 @@ func (b *block) tick(w *warp) status {
 	return ready2run
 }
 
-// exited takes threads out of the block.
-func (b *block) exited(n int) { b.threads -= n }
-
 // reset forgets arrivals.
 func (r *barrier) reset() {
 	r.count, r.need, r.lanes, r.ones = 0, 0, 0, 0
 	clear(r.arrived)
 }
 
-// arrive notes that lanes have come to a barrier and says whether it opens.
+// arrive notes that lanes have come to a barrier and says whether it opens. Warps count whole, once all their lanes are there.
 func (b *block) arrive(w *warp, id uint32, mask uint32, need int) bool {
 	r := &b.barriers[id]
 	r.need = need
 	r.arrived[w.index] |= mask
+	r.settle(w)
 	return b.full(r)
 }
 
-// full says whether enough warps have arrived; the arrivals are then used up.
+// settle counts a warp all of whose lanes have arrived.
+func (r *barrier) settle(w *warp) {
+	if a := r.arrived[w.index]; a != 0 && w.alive&^a == 0 {
+		r.count += lanes
+		r.arrived[w.index] = 0
+	}
+}
+
+// full says whether enough warps have arrived.
 func (b *block) full(r *barrier) bool {
-	whole, alive := 0, 0
-	for i, w := range b.warps {
-		if w.alive == 0 {
-			if r.arrived[i] != 0 { // and exited since
-				whole += lanes
-			}
-			continue
-		}
-		alive += lanes
-		if r.arrived[i]&w.alive == w.alive {
-			whole += lanes
+	if r.need > 0 {
+		return r.count >= r.need
+	}
+	left := 0
+	for _, w := range b.warps {
+		if w.alive != 0 {
+			left += lanes
 		}
 	}
-	need := r.need
-	if need == 0 {
-		need = alive
-	}
-	return whole >= need
+	return r.count >= left
 }
 
 // open lets the groups that wait at a barrier go on.
@@ -224,32 +220,21 @@ func (b *block) open(id uint32) {
 	r.reset()
 }
 
-// waiting says whether any lane of the block waits at a barrier.
-func (b *block) waiting(id uint32) bool {
-	for _, w := range b.warps {
-		for i := range w.others {
-			if w.others[i].state == atBarrier && w.others[i].id == id {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// recheck opens barriers that only waited for threads that have exited, and says whether there were any.
-func (b *block) recheck() bool {
-	opened := false
+// exited opens the barriers that only waited for threads that have exited.
+func (b *block) exited(w *warp) {
 	for id := range b.barriers {
 		r := &b.barriers[id]
-		if r.need == 0 && b.threads > 0 && b.waiting(uint32(id)) && b.full(r) {
+		if r.count == 0 && r.arrived[w.index] == 0 {
+			continue
+		}
+		r.settle(w)
+		if b.full(r) {
 			if b.obs != nil {
-				b.obs.sync(b.warps[0], 0, barrierRelease, 0, id, 0)
+				b.obs.sync(w, int(w.pc), barrierRelease, 0, id, r.need)
 			}
 			b.open(uint32(id))
-			opened = true
 		}
 	}
-	return opened
 }
 
 // deadlock makes the error of a block in which every thread waits.

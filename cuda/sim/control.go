@@ -34,7 +34,9 @@ func (c *callNode) same(d *callNode) bool {
 }
 
 const (
-	spinPatience = 4096    // control instructions until a group that others wait behind gives way
+	spinPatience = 1 << 16 // control instructions until a group that others wait behind gives way
+	pollCost     = 1 << 10 // of these, that one takes before which the group looked at what other threads may change
+	pinnedTurn   = 1 << 12 // control instructions for which it then gives way
 	quantum      = 1 << 16 // instructions until a warp gives way to the others of its block
 	maxDepth     = 64      // of calls
 )
@@ -71,13 +73,18 @@ func (w *warp) look() status {
 		w.join()
 		return ready2run
 	}
-	if w.patience--; w.patience > 0 {
+	w.patience--
+	if w.polled {
+		w.polled = false
+		w.patience -= pollCost
+	}
+	if w.patience > 0 {
 		return ready2run
 	}
 	w.patience = spinPatience
 	if oldest := w.longest(); oldest >= 0 {
 		w.swap(oldest)
-		w.pinned = spinPatience
+		w.pinned = pinnedTurn
 	}
 	return ready2run
 }
@@ -140,7 +147,7 @@ func (w *warp) swap(i int) {
 // take makes a group the running one.
 func (w *warp) take(g group) {
 	w.mask, w.pc, w.depth, w.calls = g.mask, g.pc, g.depth, g.calls
-	w.patience, w.pinned = spinPatience, 0
+	w.patience, w.pinned = pinnedTurn, 0
 }
 
 // next runs another group, because the running one is gone or waits.
@@ -177,7 +184,7 @@ func exitControl(w *warp, in *inst) status {
 // exit ends threads.
 func (w *warp) exit(mask uint32) {
 	w.alive &^= mask
-	w.blk.exited(bits.OnesCount32(mask))
+	w.blk.exited(w)
 	if len(w.others) > 0 {
 		w.settle()
 	}

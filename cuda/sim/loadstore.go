@@ -35,6 +35,7 @@ func (d *decoder) accessTo(in *ptx.Instr, o *ptx.Operand, kind accessKind, size 
 	out := &inst{kind: selfKind, run: runAccess}
 	m := &access{space: d.spaceOf(in), kind: kind, size: uint64(size), number: d.prog.accesses}
 	d.prog.accesses++
+	m.polls = kind == atomicAccess || in.Has("volatile") || in.Has("relaxed") || in.Has("acquire") || in.Has("mmio")
 	out.mem, out.imm = m, uint64(o.Offset)
 	switch {
 	case o.Var != nil:

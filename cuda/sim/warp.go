@@ -20,6 +20,7 @@ type warp struct {
 	pinned   int32   // control instructions for which the group keeps running whatever its place
 	patience int32   // control instructions until a group that is not first in order gets a turn
 	turn     uint32  // stamps turns, for fairness
+	polled   bool    // the group executed an atomic or a volatile load
 
 	alive   uint32 // lanes that have not exited
 	index   int32  // in the block
@@ -110,7 +111,7 @@ func (w *warp) run() status {
 		case multiKind:
 			w.multi(in, w.mask)
 		case jumpKind:
-			w.count(pc - start)
+			w.count(pc - start + int32(in.imm))
 			pc = in.target
 			start = pc
 			if len(w.others) > 0 || w.issued >= w.tick {
