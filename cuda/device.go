@@ -25,7 +25,7 @@ const DefaultTimeout = 5 * time.Minute
 // and in downloads. It may be used from several goroutines.
 type Device struct {
 	name  string
-	open  func() (gpu, error) // also makes a new context where one is lost
+	open  opener // also makes a new context where one is lost
 	limit time.Duration
 	eager bool // wait after each call
 
@@ -49,13 +49,17 @@ var (
 	_ kernels.Device            = (*Device)(nil)
 	_ kernels.Recorder          = (*Device)(nil)
 	_ kernels.LabelledAllocator = (*Device)(nil)
+	_ kernels.Timer             = (*Device)(nil)
 )
 
 // moduleKey tells modules apart: embedded ones by name, generated ones by text.
 type moduleKey struct{ name, text string }
 
+// opener makes a context. The limit is that of a synchronisation, for drivers that run launches at once.
+type opener func(limit time.Duration) (gpu, error)
+
 // newDevice opens a device on a driver.
-func newDevice(name string, open func() (gpu, error)) (*Device, error) {
+func newDevice(name string, open opener) (*Device, error) {
 	d := &Device{name: name, open: open, limit: DefaultTimeout, eager: os.Getenv(EnvSync) == "1", blocks: map[*memory]struct{}{}}
 	if s := os.Getenv(EnvTimeout); s != "" {
 		limit, err := time.ParseDuration(s)
@@ -72,7 +76,7 @@ func newDevice(name string, open func() (gpu, error)) (*Device, error) {
 
 // start makes a context. d.mu is held or d is not shared yet.
 func (d *Device) start() error {
-	g, err := d.open()
+	g, err := d.open(d.limit)
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.name, err)
 	}
@@ -171,6 +175,23 @@ func (d *Device) fault(g gpu) error {
 		return fmt.Errorf("%s: a kernel wrote over the record of errors: call %d, position %d, value %d", d.name, call, position, value)
 	}
 	return fmt.Errorf("%s: %w", d.name, d.faults[call-1](position, value))
+}
+
+// Time is how long the device takes for what submit submits, by its own clock; a simulated device answers with the time that its model gives. Nothing else
+// may use the device meanwhile.
+func (d *Device) Time(submit func() error) (time.Duration, error) {
+	g, err := d.current()
+	if err != nil {
+		return 0, err
+	}
+	if err := g.sync(d.limit); err != nil {
+		return 0, d.failed(g, err)
+	}
+	t, err := g.time(submit)
+	if err != nil {
+		return 0, d.failed(g, err)
+	}
+	return t, nil
 }
 
 // Close waits for what runs and gives everything back.

@@ -308,6 +308,46 @@ func (g *cudaGPU) sync(limit time.Duration) error {
 	}
 }
 
+func (g *cudaGPU) time(submit func() error) (time.Duration, error) {
+	if g.sim != nil {
+		g.sim.KeepTime(true)
+		defer g.sim.KeepTime(false)
+	}
+	var marks [2]cu.Event
+	defer func() {
+		for i := range marks {
+			if marks[i] != (cu.Event{}) {
+				_ = g.do("cuEventDestroy", func() error { return cu.DestroyEvent(&marks[i]) })
+			}
+		}
+	}()
+	if err := g.do("cuEventCreate", func() (err error) {
+		for i := range marks {
+			if marks[i], err = cu.MakeEvent(cu.DefaultEvent); err != nil {
+				return err
+			}
+		}
+		return marks[0].Record(g.stream)
+	}); err != nil {
+		return 0, err
+	}
+	if err := submit(); err != nil {
+		return 0, err
+	}
+	if err := g.do("cuEventRecord", func() error { return marks[1].Record(g.stream) }); err != nil {
+		return 0, err
+	}
+	if err := g.sync(0); err != nil {
+		return 0, err
+	}
+	var ms float64
+	err := g.do("cuEventElapsedTime", func() (err error) {
+		ms, err = marks[0].Elapsed(marks[1])
+		return err
+	})
+	return time.Duration(ms * float64(time.Millisecond)), err
+}
+
 func (g *cudaGPU) record(submit func() error) (graph, error) {
 	r := &cudaGraph{g: g}
 	captured, err := g.capture(submit)

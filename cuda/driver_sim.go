@@ -14,14 +14,16 @@ import (
 type simulated struct {
 	gpu    *sim.GPU
 	chip   *sim.Chip
+	limit  time.Duration // of a launch; 0 is none
 	ctx    context.Context
 	cancel context.CancelFunc
-	tape   *simGraph // what is recorded; nil unless a graph is
+	tape   *simGraph      // what is recorded; nil unless a graph is
+	clock  *time.Duration // adds up the modelled times of the launches; nil unless they are asked for
 }
 
-func newSimulated(chip *sim.Chip, o sim.Options) *simulated {
+func newSimulated(chip *sim.Chip, o sim.Options, limit time.Duration) *simulated {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &simulated{gpu: sim.New(chip, o), chip: chip, ctx: ctx, cancel: cancel}
+	return &simulated{gpu: sim.New(chip, o), chip: chip, limit: limit, ctx: ctx, cancel: cancel}
 }
 
 func (s *simulated) info() Info {
@@ -124,8 +126,34 @@ func (l *simLaunch) run() error {
 }
 
 func (l *simLaunch) launch(args []uint64) error {
-	_, err := l.s.gpu.Launch(l.s.ctx, l.entry, l.config, args)
+	ctx := l.s.ctx
+	if l.s.limit > 0 {
+		c, cancel := context.WithTimeoutCause(ctx, l.s.limit, fmt.Errorf("%w: it was stopped after %v (%s sets the limit)", ErrHung, l.s.limit, EnvTimeout))
+		defer cancel()
+		ctx = c
+	}
+	if l.s.clock == nil {
+		_, err := l.s.gpu.Launch(ctx, l.entry, l.config, args)
+		return err
+	}
+	r, err := l.s.gpu.LaunchProfiled(ctx, l.entry, l.config, args)
+	if err == nil {
+		*l.s.clock += modelled(r)
+	}
 	return err
+}
+
+// modelled is the time of a launch by the chip's model.
+func modelled(r *sim.Report) time.Duration {
+	return time.Duration(r.Profile.Timing.Seconds * float64(time.Second))
+}
+
+func (s *simulated) time(submit func() error) (time.Duration, error) {
+	var sum time.Duration
+	s.clock = &sum
+	defer func() { s.clock = nil }()
+	err := submit()
+	return sum, err
 }
 
 func (l *simLaunch) free() {}

@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -201,13 +202,25 @@ func (e *exec) Run(args []kernels.Arg, workspace kernels.Arg) error {
 			params[j] = s.resolve(args, workspace, v.loaded.binding)
 		}
 		if err := l.run(); err != nil {
-			return e.d.failed(v.loaded.g, err)
+			return e.failed(v.loaded.g, err, args)
 		}
 	}
 	if e.d.eager {
 		return e.d.Sync()
 	}
 	return nil
+}
+
+// failed is the error of a launch that failed at once.
+func (e *exec) failed(g gpu, err error, args []kernels.Arg) error {
+	if errors.Is(err, ErrContextLost) { // which an earlier call may have cost
+		return e.d.failed(g, err)
+	}
+	var addresses []uint64
+	for _, a := range args {
+		addresses = append(addresses, a.Addr)
+	}
+	return &LaunchError{Device: e.d.name, Calls: []string{e.describe(addresses)}, Err: err}
 }
 
 // describe names the kernel, its entry points and the arguments of a call.

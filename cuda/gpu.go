@@ -40,6 +40,8 @@ type gpu interface {
 	// sync waits for all that was submitted, for no longer than the limit (0: for ever). Its error is that of the first launch that failed, or wraps
 	// ErrHung.
 	sync(limit time.Duration) error
+	// time is how long the device takes for what submit submits, by its own clock.
+	time(submit func() error) (time.Duration, error)
 	// record gives what submit submits as a graph instead of running it.
 	record(submit func() error) (graph, error)
 	// close gives everything back; where the context is lost or hangs, what can be given back.

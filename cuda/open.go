@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"palladio/cuda/sim"
 )
@@ -34,14 +35,14 @@ func Open(name string) (*Device, error) {
 		if err != nil {
 			return nil, fmt.Errorf("device %q: %w", name, err)
 		}
-		return newDevice(name, func() (gpu, error) { return newSimulated(chip, sim.Options{}), nil })
+		return newDevice(name, func(limit time.Duration) (gpu, error) { return newSimulated(chip, sim.Options{}, limit), nil })
 	case "cuda":
 		if part, rest, _ := strings.Cut(which, ":"); part == "sim" {
 			chip, err := chipNamed(rest)
 			if err != nil {
 				return nil, fmt.Errorf("device %q: %w", name, err)
 			}
-			return newDevice(name, func() (gpu, error) { return openSimulatedDriver(chip) })
+			return newDevice(name, func(time.Duration) (gpu, error) { return openSimulatedDriver(chip) })
 		}
 		n := 0
 		if which != "" {
@@ -50,7 +51,7 @@ func Open(name string) (*Device, error) {
 				return nil, fmt.Errorf("device %q: %w: want %s", name, ErrNoDevice, Names)
 			}
 		}
-		return newDevice(name, func() (gpu, error) { return openGPU(n) })
+		return newDevice(name, func(time.Duration) (gpu, error) { return openGPU(n) })
 	}
 	return nil, fmt.Errorf("device %q: %w: want %s", name, ErrNoDevice, Names)
 }

@@ -134,6 +134,7 @@ type simStream struct {
 	pending int // submitted and not done
 	ended   bool
 	capture *simGraph // records instead, if set
+	clock   float64   // modelled seconds of the launches; only work reads and writes it
 }
 
 func newSimStream(c *simContext, flags uint32, priority int) *simStream {

@@ -249,6 +249,13 @@ func simLaunchKernel(h C.CUfunction, gx, gy, gz, bx, by, bz, shared C.uint, hs C
 	}
 	args := f.args(params)
 	run := func() error {
+		if s != nil && f.c.dev.timed.Load() {
+			r, err := f.c.dev.gpu.LaunchProfiled(f.c.ctx, f.entry, config, args)
+			if err == nil {
+				s.clock += r.Profile.Timing.Seconds
+			}
+			return err
+		}
 		_, err := f.c.dev.gpu.Launch(f.c.ctx, f.entry, config, args)
 		return err
 	}

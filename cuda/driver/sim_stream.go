@@ -114,6 +114,7 @@ type simEvent struct {
 	mu   sync.Mutex
 	done chan struct{} // closed when the stream got there; nil before the first record
 	at   time.Time     // when it got there
+	sum  float64       // the stream's clock then
 }
 
 //export simEventCreate
@@ -160,6 +161,9 @@ func simEventRecord(h C.CUevent, hs C.CUstream) C.CUresult {
 	reach := func() error {
 		e.mu.Lock()
 		e.at = time.Now()
+		if s != nil {
+			e.sum = s.clock
+		}
 		e.mu.Unlock()
 		close(done)
 		return nil
@@ -235,6 +239,9 @@ func simEventElapsedTime(ms *C.float, from, to C.CUevent) C.CUresult {
 		return C.CUDA_ERROR_NOT_READY
 	}
 	*ms = C.float(float64(b.at.Sub(a.at)) / float64(time.Millisecond))
+	if b.c.dev.timed.Load() {
+		*ms = C.float((b.sum - a.sum) * 1e3)
+	}
 	return success
 }
 

@@ -10,6 +10,7 @@ import "C"
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"palladio/cuda/sim"
@@ -21,6 +22,7 @@ type SimulatedGPU struct {
 	chip    *sim.Chip
 	gpu     *sim.GPU
 	version int
+	timed   atomic.Bool // launches are profiled, and events tell the modelled time
 	primary *simContext
 	pool    uintptr // handle of its memory pool
 }
@@ -57,6 +59,9 @@ func Simulate(chip *sim.Chip, o sim.Options, version int) (*SimulatedGPU, error)
 
 // Number is the device's number, which cuDeviceGet takes and gives.
 func (g *SimulatedGPU) Number() int { return g.number }
+
+// KeepTime lets events tell the time that the chip's model gives, instead of that of the simulation. Launches take longer to simulate then.
+func (g *SimulatedGPU) KeepTime(on bool) { g.timed.Store(on) }
 
 // Close removes the GPU and all that its contexts hold.
 func (g *SimulatedGPU) Close() error {

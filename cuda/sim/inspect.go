@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// inspect runs a launch under the checks and the profile that the options ask for.
-func (g *GPU) inspect(ctx context.Context, e *Entry, c Config, args []uint64) (*Report, error) {
+// inspect runs a launch under the checks that the options ask for, and with a profile.
+func (g *GPU) inspect(ctx context.Context, e *Entry, c Config, args []uint64, profile bool) (*Report, error) {
 	if err := g.check(e, c, args); err != nil {
 		return nil, err
 	}
@@ -17,7 +17,7 @@ func (g *GPU) inspect(ctx context.Context, e *Entry, c Config, args []uint64) (*
 	}
 	var prof *profiler
 	sample := sampleOf(c.Blocks(), g.options.Sample)
-	if g.options.Profile {
+	if profile {
 		o, err := g.occupancy(e, c)
 		if err != nil {
 			return nil, err
@@ -41,7 +41,9 @@ func (g *GPU) inspect(ctx context.Context, e *Entry, c Config, args []uint64) (*
 	if prof != nil && err == nil {
 		r.Profile = prof.profile(e.prog.entry, e.module.ptx.Files, c, sample.count)
 		r.Profile.Module = e.module.name
-		g.keep(r.Profile)
+		if g.options.Profile {
+			g.keep(r.Profile)
+		}
 	}
 	return r, err
 }

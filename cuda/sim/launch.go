@@ -33,9 +33,14 @@ type launch struct {
 // fail, the error is that of the first in the order of the grid, a *Fault; memory is then as the kernel left it.
 func (g *GPU) Launch(ctx context.Context, e *Entry, c Config, args []uint64) (*Report, error) {
 	if g.options.Sanitize || g.options.Profile {
-		return g.inspect(ctx, e, c, args)
+		return g.inspect(ctx, e, c, args, g.options.Profile)
 	}
 	return g.launch(ctx, e, c, args, nil, blockRange{0, c.Blocks()})
+}
+
+// LaunchProfiled is Launch with a profile in its report, whatever the options are.
+func (g *GPU) LaunchProfiled(ctx context.Context, e *Entry, c Config, args []uint64) (*Report, error) {
+	return g.inspect(ctx, e, c, args, true)
 }
 
 // launch runs the given blocks under an observer, if there is one.
