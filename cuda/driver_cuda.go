@@ -115,7 +115,7 @@ func openGPU(n int) (gpu, error) {
 
 // openSimulatedDriver makes a GPU of the simulated driver and a context on it.
 func openSimulatedDriver(chip *sim.Chip) (gpu, error) {
-	s, err := driver.Simulate(chip, sim.Options{}, 0)
+	s, err := driver.Simulate(chip, withRegisters(chip, sim.Options{}), 0)
 	if err != nil {
 		return nil, err
 	}

@@ -31,11 +31,7 @@ func Open(name string) (*Device, error) {
 	kind, which, _ := strings.Cut(name, ":")
 	switch kind {
 	case "sim":
-		chip, err := chipNamed(which)
-		if err != nil {
-			return nil, fmt.Errorf("device %q: %w", name, err)
-		}
-		return newDevice(name, func(limit time.Duration) (gpu, error) { return newSimulated(chip, sim.Options{}, limit), nil })
+		return OpenSimulated(name, sim.Options{})
 	case "cuda":
 		if part, rest, _ := strings.Cut(which, ":"); part == "sim" {
 			chip, err := chipNamed(rest)

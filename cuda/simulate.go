@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"palladio/cuda/sim"
 	"palladio/kernels"
@@ -25,10 +26,16 @@ func OpenSimulated(name string, o sim.Options) (*Device, error) {
 
 // Simulate opens a simulated GPU of a chip, under a name of the caller's choice.
 func Simulate(name string, chip *sim.Chip, o sim.Options) (*Device, error) {
+	o = withRegisters(chip, o)
+	return newDevice(name, func(limit time.Duration) (gpu, error) { return newSimulated(chip, o, limit), nil })
+}
+
+// withRegisters adds the assembler's tables of the embedded kernels, unless the options have others.
+func withRegisters(chip *sim.Chip, o sim.Options) sim.Options {
 	if o.Registers == nil {
 		o.Registers = func(module, entry string) int { return kernels.Registers(module, entry, chip.Capability) }
 	}
-	return newDevice(name, func() (gpu, error) { return newSimulated(chip, o), nil })
+	return o
 }
 
 // TakeFindings gives what the checks of a simulated GPU have found since the last call, as one error; nil when that is nothing.
