@@ -25,11 +25,11 @@ func (t gemmTile) String() string { return fmt.Sprintf("%dx%d", t.m, t.n) }
 var gemmTiles = map[string][]gemmTile{
 	"f32": {
 		{m: 128, n: 128, k: 16, threads: 256, blocks: 2, rate: 115, any: true},
-		{m: 64, n: 64, k: 16, threads: 128, blocks: 4, rate: 92, any: true},
+		{m: 64, n: 64, k: 16, threads: 64, blocks: 8, rate: 92, any: true},
 		{m: 32, n: 32, k: 16, threads: 64, blocks: 8, rate: 60, any: true},
 	},
 	"f64": {
-		{m: 64, n: 64, k: 8, threads: 256, blocks: 2, rate: 55, any: true},
+		{m: 64, n: 64, k: 8, threads: 64, blocks: 4, rate: 55, any: true},
 		{m: 32, n: 32, k: 8, threads: 64, blocks: 6, rate: 36, any: true},
 	},
 	"bf16": {

@@ -14,47 +14,78 @@ struct CoreTile {
     static constexpr int bytesA = BM * BK * (int)sizeof(T), bytesB = BN * BK * (int)sizeof(T), bytes = bytesA + bytesB;
     static constexpr int warpRows = WM, lanesRows = lanesM * V; // of the result, and those of one row of squares
     static constexpr int blockRows = BM / squaresM;             // of the results that are staged at a time
-    static_assert(BK == 4 * V, "rows of k are twisted by four");
+    static_assert(BK == 4 * V, "rows of k are twisted by quarters");
+    static_assert((bytes & (bytes - 1)) == 0, "the two stages differ in one bit of their addresses");
 
-    // Tile is one operand's part of a thread: pieces of V elements, on their way from global to shared memory.
+    static constexpr u32 twist = 32; // bytes, see Loader.store
+
+    // Loader brings one operand's tiles: a thread copies pieces of V elements of the same columns and of several rows of the stored matrix, which are
+    // rows of k where kMajor is set, else of m or n.
     template <int extent>
-    struct Tile {
+    struct Loader {
         static constexpr int pieces = extent * BK / V / threads;
-        static_assert(extent * BK / V % threads == 0, "every thread copies as much");
-        Pack<T> p[pieces];
+        static_assert(extent * BK / V % threads == 0 && threads % (extent / V) == 0 && threads % 4 == 0, "every thread copies as much, of the same columns");
+        const T* from;
+        i64 apart, advance;  // elements between the rows of a thread, and between tiles
+        i32 rows, columns;   // of the matrix, left from the thread's first element on
+        i32 rowsApart, down, right;
+        bool packed, kMajor;
+        Pack<T> p[pieces]; // on the way to shared memory
 
-        // load reads a thread's pieces of the tile at (e0, k0) of a matrix of count elements of m or n and, up to last, k.
-        DEVICE_MEMBER void load(const T* matrix, i64 ld, u32 e0, u32 count, u32 k0, u32 last, bool kMajor, bool packed) {
-#pragma unroll
-            for (int i = 0; i < pieces; i++) {
-                u32 at = threadX() + i * threads;
-                u32 row, column, rows, columns;
-                if (kMajor) row = e0 + at / (BK / V), column = k0 + at % (BK / V) * V, rows = count, columns = last;
-                else row = k0 + at / (extent / V), column = e0 + at % (extent / V) * V, rows = last, columns = count;
-                const T* from = matrix + row * ld + column;
-                bool inside = row < rows;
-                if (packed && inside && column + V <= columns) {
-                    p[i] = loadReadOnly(from);
-                } else {
-#pragma unroll
-                    for (int e = 0; e < V; e++) p[i][e] = inside && column + e < columns ? from[e] : T(0);
-                }
-            }
+        DEVICE_MEMBER Loader(const T* matrix, i64 ld, u32 e0, u32 count, u32 k0, u32 last, bool kMajor_, bool packed_) {
+            kMajor = kMajor_, packed = packed_;
+            u32 perRow = kMajor ? 4 : extent / V, row = threadX() / perRow, column = threadX() % perRow * V;
+            from = matrix + ((kMajor ? e0 : k0) + row) * ld + (kMajor ? k0 : e0) + column;
+            rows = (i32)((kMajor ? count - e0 : last - k0) - row);
+            columns = (i32)((kMajor ? last - k0 : count - e0) - column);
+            rowsApart = kMajor ? threads / 4 : threads / (extent / V);
+            apart = rowsApart * ld;
+            down = kMajor ? 0 : BK, right = kMajor ? BK : 0;
+            advance = kMajor ? BK : BK * ld;
         }
 
-        // store puts the pieces into a tile of BK rows of extent elements. Quarter q of the rows has its elements at e xor 8q, so that the
-        // threads of a warp that hold pieces along k write to different banks.
-        DEVICE_MEMBER void store(T* tile, bool kMajor) const {
+        // load starts to read the next tile; what lies outside of the matrix, or past last in k, is zero.
+        DEVICE_MEMBER void load() {
+            const T* at = from;
+            bool whole = packed && columns >= V;
+            i32 left = rows;
 #pragma unroll
             for (int i = 0; i < pieces; i++) {
-                u32 at = threadX() + i * threads;
-                if (kMajor) {
-                    u32 quarter = at % (BK / V), e0 = at / (BK / V) ^ quarter * 8;
+                p[i] = packOf<T>(0, 0, 0, 0);
+                if (left > 0) {
+                    if (whole) {
+                        p[i] = loadReadOnly(at);
+                    } else {
 #pragma unroll
-                    for (int e = 0; e < V; e++) tile[(quarter * V + e) * extent + e0] = p[i][e];
-                } else {
-                    u32 row = at / (extent / V);
-                    storePack(tile + row * extent + (at % (extent / V) * V ^ row / V * 8), p[i]);
+                        for (int e = 0; e < V; e++)
+                            if (e < columns) p[i][e] = at[e];
+                    }
+                }
+                at += apart;
+                left -= rowsApart;
+            }
+            from += advance;
+            rows -= down;
+            columns -= right;
+        }
+
+        // store puts the pieces into a tile of BK rows of extent elements. Quarter q of the rows has its elements at bytes b xor 32q, so that the
+        // threads of a warp that hold pieces along k write to different banks.
+        DEVICE_MEMBER void store(u32 tile) const {
+            constexpr u32 size = sizeof(T);
+            u32 t = threadX();
+            if (kMajor) {
+                u32 quarter = t % 4, to = tile + quarter * V * extent * size;
+#pragma unroll
+                for (int i = 0; i < pieces; i++) {
+                    u32 at = to + ((t / 4 + i * (threads / 4)) * size ^ quarter * twist);
+                    unrolled<V>([&](auto e) { storeSharedAt<e.value * extent * (int)sizeof(T)>(at, p[i].v[e.value]); });
+                }
+            } else {
+#pragma unroll
+                for (int i = 0; i < pieces; i++) {
+                    u32 row = t / (extent / V) + i * (threads / (extent / V));
+                    storeSharedPack(tile + row * extent * size + (t % (extent / V) * 16 ^ row / V * twist), p[i]);
                 }
             }
         }
@@ -65,18 +96,25 @@ struct CoreTile {
     static DEVICE_MEMBER u32 row() { return warp() / warpsN * WM + lane() / lanesN * V; }
     static DEVICE_MEMBER u32 column() { return warp() % warpsN * WN + lane() % lanesN * V; }
 
-    static DEVICE_MEMBER void multiply(Sums& c, const T* a, const T* b) {
-        u32 m0 = row(), n0 = column();
+    // multiply adds the product of the tiles at the shared address tiles, A before B, to the sums.
+    static DEVICE_MEMBER void multiply(Sums& c, u32 tiles) {
+        u32 a0 = tiles + row() * (u32)sizeof(T), b0 = tiles + bytesA + column() * (u32)sizeof(T);
 #pragma unroll 1
         for (u32 quarter = 0; quarter < 4; quarter++) {
-            u32 twist = quarter * 8;
+            u32 a[squaresM], b[squaresN];
 #pragma unroll
-            for (int e = 0; e < V; e++) {
-                Pack<T> x[squaresM], y[squaresN];
+            for (int i = 0; i < squaresM; i++) a[i] = ((a0 + i * lanesM * 16) ^ quarter * twist) + quarter * V * BM * (u32)sizeof(T);
 #pragma unroll
-                for (int i = 0; i < squaresM; i++) x[i] = loadPack(a + ((m0 + i * lanesM * V) ^ twist));
-#pragma unroll
-                for (int j = 0; j < squaresN; j++) y[j] = loadPack(b + ((n0 + j * lanesN * V) ^ twist));
+            for (int j = 0; j < squaresN; j++) b[j] = ((b0 + j * lanesN * 16) ^ quarter * twist) + quarter * V * BN * (u32)sizeof(T);
+            Pack<T> x[2][squaresM], y[2][squaresN];
+            unrolled<squaresM>([&](auto i) { loadSharedPack<0>(a[i.value], x[0][i.value]); });
+            unrolled<squaresN>([&](auto j) { loadSharedPack<0>(b[j.value], y[0][j.value]); });
+            unrolled<V>([&](auto e) {
+                constexpr int now = e.value % 2, next = (e.value + 1) % 2;
+                if constexpr (e.value + 1 < V) {
+                    unrolled<squaresM>([&](auto i) { loadSharedPack<(e.value + 1) * BM * (int)sizeof(T)>(a[i.value], x[next][i.value]); });
+                    unrolled<squaresN>([&](auto j) { loadSharedPack<(e.value + 1) * BN * (int)sizeof(T)>(b[j.value], y[next][j.value]); });
+                }
 #pragma unroll
                 for (int i = 0; i < squaresM; i++)
 #pragma unroll
@@ -84,10 +122,8 @@ struct CoreTile {
 #pragma unroll
                         for (int u = 0; u < V; u++)
 #pragma unroll
-                            for (int v = 0; v < V; v++) c[i][j][u][v] = mathFma(x[i][u], y[j][v], c[i][j][u][v]);
-                a += BM;
-                b += BN;
-            }
+                            for (int v = 0; v < V; v++) c[i][j][u][v] = mathFma(x[now][i][u], y[now][j][v], c[i][j][u][v]);
+            });
         }
     }
 };
@@ -111,7 +147,7 @@ DEVICE void finishRows(const Staged<T, rows, cols>& block, const Finish<T, T>& f
 template <typename Tile, typename T>
 DEVICE void gemmCores(const Gemm<T, T>& g) {
     constexpr int BM = Tile::BM, BN = Tile::BN, BK = Tile::BK, V = Tile::V;
-    __shared__ __attribute__((aligned(128))) T memory[2 * Tile::bytes / sizeof(T)];
+    __shared__ __attribute__((aligned(2 * Tile::bytes))) T memory[2 * Tile::bytes / sizeof(T)];
     TilePlace place(blockX(), g.m, g.n, BM, BN);
     u32 k = blockY() * g.splitLength, last = smaller(g.k, k + g.splitLength), z = blockZ();
     const T *a = g.a + z * g.strideA, *b = g.b + z * g.strideB;
@@ -125,23 +161,22 @@ DEVICE void gemmCores(const Gemm<T, T>& g) {
             for (int u = 0; u < V; u++)
 #pragma unroll
                 for (int v = 0; v < V; v++) sums[i][j][u][v] = 0;
-    typename Tile::template Tile<BM> nextA;
-    typename Tile::template Tile<BN> nextB;
-    u32 stage = 0;
-    nextA.load(a, g.lda, place.row, g.m, k, last, kMajorA, packedA);
-    nextB.load(b, g.ldb, place.column, g.n, k, last, kMajorB, packedB);
+    typename Tile::template Loader<BM> nextA(a, g.lda, place.row, g.m, k, last, kMajorA, packedA);
+    typename Tile::template Loader<BN> nextB(b, g.ldb, place.column, g.n, k, last, kMajorB, packedB);
+    u32 tiles = shared(memory);
+    nextA.load();
+    nextB.load();
 #pragma unroll 1
     for (; k < last; k += BK) {
-        T *tileA = memory + stage * (Tile::bytes / sizeof(T)), *tileB = tileA + BM * BK;
-        nextA.store(tileA, kMajorA);
-        nextB.store(tileB, kMajorB);
+        nextA.store(tiles);
+        nextB.store(tiles + Tile::bytesA);
         barrier();
         if (k + BK < last) {
-            nextA.load(a, g.lda, place.row, g.m, k + BK, last, kMajorA, packedA);
-            nextB.load(b, g.ldb, place.column, g.n, k + BK, last, kMajorB, packedB);
+            nextA.load();
+            nextB.load();
         }
-        Tile::multiply(sums, tileA, tileB);
-        stage ^= 1;
+        Tile::multiply(sums, tiles);
+        tiles ^= Tile::bytes;
     }
     // The squares are staged a row of them at a time, in the memory of the tiles.
     typedef Staged<T, Tile::blockRows, BN> Block;

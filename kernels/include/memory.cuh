@@ -74,5 +74,36 @@ DEVICE void loadShared4(u32 at, u32& x, u32& y, u32& z, u32& w) {
     asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(x), "=r"(y), "=r"(z), "=r"(w) : "r"(at) : "memory");
 }
 
+// unrolled calls f with Constant<0> to Constant<n-1>: a loop whose index may be part of an instruction.
+template <int i> struct Constant { static constexpr int value = i; };
+template <int n, int i = 0, typename F>
+DEVICE void unrolled(F f) {
+    if constexpr (i < n) {
+        f(Constant<i>());
+        unrolled<n, i + 1>(f);
+    }
+}
+
+// loadSharedPack reads 16 bytes at the shared address at + offset. Addresses in 32 bits with constant offsets spare the arithmetic of pointers.
+template <int offset, typename T>
+DEVICE void loadSharedPack(u32 at, Pack<T>& p) {
+    if constexpr (sizeof(T) == 8) {
+        asm volatile("ld.shared.v2.f64 {%0, %1}, [%2+%3];" : "=d"(p.v[0]), "=d"(p.v[1]) : "r"(at), "n"(offset) : "memory");
+    } else {
+        asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4+%5];"
+                     : "=f"(p.v[0]), "=f"(p.v[1]), "=f"(p.v[2]), "=f"(p.v[3]) : "r"(at), "n"(offset) : "memory");
+    }
+}
+
+template <int offset> DEVICE void storeSharedAt(u32 at, float x) { asm volatile("st.shared.f32 [%0+%2], %1;" ::"r"(at), "f"(x), "n"(offset) : "memory"); }
+template <int offset> DEVICE void storeSharedAt(u32 at, double x) { asm volatile("st.shared.f64 [%0+%2], %1;" ::"r"(at), "d"(x), "n"(offset) : "memory"); }
+
+template <typename T>
+DEVICE void storeSharedPack(u32 at, const Pack<T>& p) {
+    u32 w[4];
+    wordsOf(p, w);
+    storeShared4(at, w[0], w[1], w[2], w[3]);
+}
+
 // dynamicShared is the block's dynamic shared memory, aligned to 128 bytes.
 #define DYNAMIC_SHARED(T, name) extern __shared__ __attribute__((aligned(128))) u8 dynamicSharedBytes[]; T* name = (T*)dynamicSharedBytes
