@@ -42,20 +42,20 @@ func (l *lowering) crossEntropy(k kernels.CrossEntropy) *Program {
 	e := l.newCrossEntropy(k)
 	name, targets := e.targets()
 	suffix, size := k.Type.String(), k.Type.Size()
-	blocks := 0
-	args := append(targets, Operand(0), Operand(2), Operand(4), Scratch(0))
-	if r, ok := l.registerRows(k.C, size, 512, 1, 4); k.N == 0 {
-		// the mean of nothing is 0
-	} else if ok {
-		blocks = min(r.blocks(k.N), 16*l.SMs)
-		kind := [...]string{1: "_rows1_", 4: "_rows4_"}[r.packs]
-		e.launch(name+kind+suffix, blocks, r.block, append([]Slot{Int(k.N), Int(r.threads), flag(r.packed)}, args...)...)
-	} else {
-		kind, _ := l.units(k.C, size)
-		blocks = min(k.N, 16*l.SMs)
-		e.launch(name+"_long_"+kind+"_"+suffix, blocks, 1024, append([]Slot{Int(k.N)}, args...)...)
+	blocks := 0 // of the launch that adds losses; the mean of none is 0
+	if k.N > 0 {
+		args := with(targets, Operand(0), Operand(2), Operand(4))
+		if r, ok := l.registerRows(k.C, size, 512, 1, 4); ok {
+			kind := [...]string{1: "_rows1_", 4: "_rows4_"}[r.packs]
+			e.launch(name+kind+suffix, r.blocks(k.N), r.block, append([]Slot{Int(k.N), Int(r.threads), flag(r.packed)}, args...)...)
+		} else {
+			kind, _ := l.units(k.C, size)
+			e.launch(name+"_long_"+kind+"_"+suffix, k.N, 1024, args...)
+		}
+		blocks = min(ceilDiv(k.N, 1024), 128)
+		e.p.Workspace = 2 * blocks * 8
+		e.launch("add_"+suffix, blocks, 256, with(append([]Slot{Int(k.N)}, targets...), Operand(2), Scratch(0))...)
 	}
-	e.p.Workspace = 2 * blocks * 8
 	e.launch("mean_"+suffix, 1, 256, Int(blocks), Scratch(0), Operand(3))
 	return e.p
 }

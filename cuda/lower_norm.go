@@ -183,7 +183,7 @@ func (m *normalisation) parameters(parts int, sums Slot) {
 	if !m.Scale && !m.Bias {
 		return
 	}
-	columns := columnsOfTile(2*m.C, parts)
+	columns := min(powerOfTwo(2*m.C), 8) // few, for many threads a column: the parts are long and there is little else
 	m.launch("parameters", Dim{ceilDiv(2*m.C, columns), 1, 1}, 256, Int(parts), Int(m.C), Int(columns), sums, m.operand("dscale"), m.operand("dbias"))
 }
 
@@ -199,7 +199,7 @@ func (m *normalisation) backwardRows() {
 	case ok:
 		blocks := min(r.blocks(rows), 4*m.SMs)
 		if m.Scale || m.Bias {
-			parts = blocks * (r.block / max(r.threads, 32))
+			parts = blocks
 			sums = m.scratch(2 * parts * m.C)
 		}
 		kind := [...]string{1: "rows1", 4: "rows4"}[r.packs]

@@ -205,7 +205,7 @@ func (r *reduction) launch(p *Program, l *lowering, kind string, grid Dim, kept,
 		p.Launches = append(p.Launches, Launch{Module: r.module(), Entry: r.entry(kind), Grid: grid, Block: block, Args: args(r.output(), Int(0))})
 		return
 	}
-	columns := min(powerOfTwo(kept), 32)
+	columns := min(powerOfTwo(kept), 8) // few, for many threads a column
 	p.Workspace = count * kept * r.state
 	p.Launches = append(p.Launches,
 		Launch{Module: r.module(), Entry: r.entry(kind), Grid: grid, Block: block, Args: args(r.output(), Scratch(0))},

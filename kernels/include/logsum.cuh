@@ -1,9 +1,21 @@
 // Sums of exponentials that do not overflow: the maximum so far, and the sum of exponentials of the differences from it.
 // Source: Milakov, Gimelshein: Online normalizer calculation for softmax (2018), algorithm 3.
 #pragma once
+#include "fast.cuh"
 #include "math.cuh"
 #include "warp.cuh"
 #include "wide.cuh"
+
+// expOfDifference is exp(d) for d ≤ 0, the difference from a maximum: 7 instructions in f32, with a relative error of 2^-22 and results below 2^-126
+// as 0. What the product with log2(e) loses is made good to first order.
+DEVICE float expOfDifference(float d) {
+    d = Max()(d, -104.0f); // exp of it is 0 as well, and -infinity has no products
+    float y = d * 0x1.715476p+0f;
+    float lost = __builtin_fmaf(d, 0x1.4ae0c0p-26f, __builtin_fmaf(d, 0x1.715476p+0f, -y));
+    float e = exp2Fast(y);
+    return __builtin_fmaf(e, lost * 0x1.62e430p-1f, e);
+}
+DEVICE double expOfDifference(double d) { return mathExp(d); }
 
 template <typename A>
 struct LogSum {
@@ -31,8 +43,8 @@ DEVICE void absorb(LogSum<A>& s, const A (&v)[N]) {
     A from = differenceFrom(m);
     A e[N];
 #pragma unroll
-    for (int j = 0; j < N; j++) e[j] = mathExp(v[j] - from);
-    s.sum = s.sum * (double)mathExp(s.max - from) + (double)total<N>(e);
+    for (int j = 0; j < N; j++) e[j] = expOfDifference(v[j] - from);
+    s.sum = s.sum * (double)expOfDifference(s.max - from) + (double)total<N>(e);
     s.max = m;
 }
 
@@ -41,6 +53,6 @@ struct JoinLogSums {
     DEVICE_MEMBER LogSum<A> operator()(const LogSum<A>& a, const LogSum<A>& b) const {
         A m = Max()(a.max, b.max);
         A from = differenceFrom(m);
-        return {m, a.sum * (double)mathExp(a.max - from) + b.sum * (double)mathExp(b.max - from)};
+        return {m, a.sum * (double)expOfDifference(a.max - from) + b.sum * (double)expOfDifference(b.max - from)};
     }
 };

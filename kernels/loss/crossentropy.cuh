@@ -4,6 +4,7 @@
 #include "fault.cuh"
 #include "logsum.cuh"
 #include "row.cuh"
+#include "tile.cuh"
 
 // Targets is what the logits are held against: class numbers (i32 or i64), or where there are none distributions.
 template <typename T>
@@ -57,108 +58,115 @@ DEVICE Wide<T> lossTerms(const Wide<T> (&v)[E], const Slice<T>& s, const Targets
     return loss;
 }
 
-// addToMean leaves the block's sum of losses and number of samples that count for crossEntropyMean.
-DEVICE void addToMean(double loss, double count, double* sums) {
+// crossEntropyRows gives each row to a group of threads that holds it in registers.
+template <typename T, bool classes, int P>
+DEVICE void crossEntropyRows(u64 rows, u32 threads, bool packed, const Targets<T>& to, const T* x, Wide<T>* losses, Wide<T>* lse) {
+    typedef Wide<T> A;
+    constexpr int E = P * Pack<T>::size;
+    __shared__ A scratch[32];
+    Group g(threads);
+    u64 n = (u64)blockX() * g.count + g.number;
+    bool live = n < rows;
+    Slice<T> s{live ? to.classes : 0, g.size, g.rank, packed};
+    const T* row = x + n * to.classes;
+    A v[E], part[4] = {};
+    loadRow(v, row, s, -infinity<A>());
+    i64 label = 0;
+    if (classes && live) label = to.label(n, g.rank == 0);
+    A m = v[0];
+#pragma unroll
+    for (int i = 1; i < E; i++) m = Max()(m, v[i]);
+    m = groupReduce(m, Max(), g, scratch);
+#pragma unroll
+    for (int i = 0; i < E; i++) {
+        v[i] -= m;
+        part[i % 4] += expOfDifference(v[i]);
+    }
+    A log = mathLog(groupReduce(total<4>(part), Sum(), g, scratch));
+    A loss = 0;
+    if (live && label >= 0) loss = lossTerms<T, classes>(v, s, to, row, to.probabilities + n * to.classes, m, log, label);
+    if (!classes || to.smoothing > 0) loss = groupReduce(loss, Sum(), g, scratch);
+    if (!live || g.rank != 0) return;
+    losses[n] = loss;
+    lse[n] = m + log;
+}
+
+// crossEntropyLong gives each row to a block, which reads it once, and once more against a distribution.
+template <typename T, bool classes, int V>
+DEVICE void crossEntropyLong(const Targets<T>& to, const T* x, Wide<T>* losses, Wide<T>* lse) {
+    typedef Wide<T> A;
+    __shared__ LogSum<A> scratch[32];
+    Group g(blockWidth());
+    u64 n = blockX();
+    const T* row = x + n * to.classes;
+    u64 stride = blockWidth() * V;
+    LogSum<A> s = emptyLogSum<A>();
+    double logits = 0; // their sum, where all classes count alike
+    bool even = classes && to.smoothing > 0;
+    eachRow<4>(threadX() * V, to.classes, stride, [&](auto units, u64 i) {
+        constexpr int N = decltype(units)::count;
+        A v[N][V];
+        loadRows(v, row + i, stride);
+        absorb(s, (const A(&)[N * V])v);
+        if (even) logits += (double)total<N * V>((const A*)v);
+    });
+    s = groupReduce(s, JoinLogSums(), g, scratch);
+    if (!(magnitude(s.max) < infinity<A>())) s.sum = doubleOf(0x7ff8000000000000ull); // as exp(x - max) in a row with an infinity
+    A log = mathLog((A)s.sum);
+    i64 label = 0;
+    if (classes) label = to.label(n, threadX() == 0);
+    A keep = (A)(1 - to.smoothing), spread = (A)(to.smoothing / to.classes);
+    double loss = even ? -(double)spread * logits : 0;
+    if constexpr (!classes) {
+        eachRow<2>(threadX() * V, to.classes, stride, [&](auto units, u64 i) {
+            constexpr int N = decltype(units)::count;
+            A v[N][V], q[N][V];
+            loadRows(v, row + i, stride);
+            loadRows(q, to.probabilities + n * to.classes + i, stride);
+#pragma unroll
+            for (int u = 0; u < N; u++) {
+#pragma unroll
+                for (int j = 0; j < V; j++) {
+                    A weight = keep * q[u][j] + spread;
+                    v[u][j] = weight == 0 ? A(0) : weight * ((s.max - v[u][j]) + log);
+                }
+                loss += (double)total<V>(v[u]);
+            }
+        });
+    }
+    if (classes && threadX() == 0) {
+        if (even) loss += to.smoothing * ((double)s.max + (double)log);
+        if (label >= 0) loss += (double)(keep * ((s.max - widen(row[label])) + log));
+    }
+    loss = groupReduce(loss, Sum(), g, (double*)scratch);
+    if (threadX() != 0) return;
+    losses[n] = label < 0 ? A(0) : (A)loss;
+    lse[n] = s.max + log;
+}
+
+// crossEntropyAdd leaves the sum of the losses that its block sees, and the number of samples of them that count, for crossEntropyMean.
+template <typename A>
+DEVICE void crossEntropyAdd(u64 rows, const Targets<A>& to, const A* losses, double* sums) {
     __shared__ double scratch[32];
     Group g(blockWidth());
+    double loss = 0, count = 0;
+    eachRow<4>(firstItem(), rows, itemStep(), [&](auto some, u64 n) {
+        constexpr int N = decltype(some)::count;
+        A v[N];
+#pragma unroll
+        for (int u = 0; u < N; u++) v[u] = losses[n + u * itemStep()];
+        loss += (double)total<N>(v);
+        count += N;
+        if (to.ignore) {
+#pragma unroll
+            for (int u = 0; u < N; u++) count -= to.label(n + u * itemStep(), false) < 0;
+        }
+    });
     loss = groupReduce(loss, Sum(), g, scratch);
     count = groupReduce(count, Sum(), g, scratch);
     if (threadX() != 0) return;
     sums[blockX()] = loss;
     sums[gridWidth() + blockX()] = count;
-}
-
-// crossEntropyRows gives each row to a group of threads that holds it in registers.
-template <typename T, bool classes, int P>
-DEVICE void crossEntropyRows(u64 rows, u32 threads, bool packed, const Targets<T>& to, const T* x, Wide<T>* losses, Wide<T>* lse, double* sums) {
-    typedef Wide<T> A;
-    constexpr int E = P * Pack<T>::size;
-    __shared__ A scratch[32];
-    Group g(threads);
-    double all = 0, count = 0;
-#pragma unroll 1
-    for (u64 block = blockX(); block * g.count < rows; block += gridWidth()) {
-        u64 n = block * g.count + g.number;
-        bool live = n < rows;
-        Slice<T> s{live ? to.classes : 0, g.size, g.rank, packed};
-        const T* row = x + n * to.classes;
-        A v[E], part[4] = {};
-        loadRow(v, row, s, -infinity<A>());
-        A m = v[0];
-#pragma unroll
-        for (int i = 1; i < E; i++) m = Max()(m, v[i]);
-        m = groupReduce(m, Max(), g, scratch);
-#pragma unroll
-        for (int i = 0; i < E; i++) {
-            v[i] -= m;
-            part[i % 4] += mathExp(v[i]);
-        }
-        A log = mathLog(groupReduce(total<4>(part), Sum(), g, scratch));
-        i64 label = 0;
-        if (classes && live) label = to.label(n, g.rank == 0);
-        A loss = 0;
-        if (live && label >= 0) loss = lossTerms<T, classes>(v, s, to, row, to.probabilities + n * to.classes, m, log, label);
-        loss = groupReduce(loss, Sum(), g, scratch);
-        if (live && g.rank == 0) {
-            losses[n] = loss;
-            lse[n] = m + log;
-            all += (double)loss;
-            count += label >= 0;
-        }
-    }
-    addToMean(all, count, sums);
-}
-
-// crossEntropyLong gives each row to a block, which reads it once, and once more where all classes count.
-template <typename T, bool classes, int V>
-DEVICE void crossEntropyLong(u64 rows, const Targets<T>& to, const T* x, Wide<T>* losses, Wide<T>* lse, double* sums) {
-    typedef Wide<T> A;
-    __shared__ LogSum<A> scratch[32];
-    Group g(blockWidth());
-    double all = 0, count = 0;
-#pragma unroll 1
-    for (u64 n = blockX(); n < rows; n += gridWidth()) {
-        const T* row = x + n * to.classes;
-        LogSum<A> s = emptyLogSum<A>();
-#pragma unroll 1
-        for (u32 i = threadX() * V; i < to.classes; i += blockWidth() * V) {
-            A v[V];
-            loadUnit<T, V>(v, row + i);
-            absorb(s, v);
-        }
-        s = groupReduce(s, JoinLogSums(), g, scratch);
-        if (!(magnitude(s.max) < infinity<A>())) s.sum = doubleOf(0x7ff8000000000000ull); // as exp(x - max) in a row with an infinity
-        A log = mathLog((A)s.sum);
-        i64 label = 0;
-        if (classes) label = to.label(n, threadX() == 0);
-        A keep = (A)(1 - to.smoothing), spread = (A)(to.smoothing / to.classes);
-        double loss = 0;
-        if (label >= 0 && (!classes || to.smoothing > 0)) {
-#pragma unroll 1
-            for (u32 i = threadX() * V; i < to.classes; i += blockWidth() * V) {
-                A v[V], q[V];
-                loadUnit<T, V>(v, row + i);
-#pragma unroll
-                for (int j = 0; j < V; j++) q[j] = 0;
-                if constexpr (!classes) loadUnit<T, V>(q, to.probabilities + n * to.classes + i);
-#pragma unroll
-                for (int j = 0; j < V; j++) {
-                    A weight = keep * q[j] + spread;
-                    v[j] = weight == 0 ? A(0) : weight * ((s.max - v[j]) + log);
-                }
-                loss += (double)total<V>(v);
-            }
-        }
-        if (classes && label >= 0 && threadX() == 0) loss += (double)(keep * ((s.max - widen(row[label])) + log));
-        loss = groupReduce(loss, Sum(), g, (double*)scratch);
-        if (threadX() == 0) {
-            losses[n] = (A)loss;
-            lse[n] = s.max + log;
-            all += loss;
-            count += label >= 0;
-        }
-    }
-    addToMean(all, count, sums);
 }
 
 // crossEntropyMean adds what the blocks left: the mean is over the samples that count, 0 if there are none.
@@ -249,13 +257,12 @@ DEVICE void crossEntropyBackward(u64 rows, u32 threads, bool shared, const u32* 
 
 // The parameters are those of class numbers; of distributions, labels is the array of them.
 #define CROSS_ENTROPY_ROWS(T, A, suffix, name, isClasses, P, THREADS, BLOCKS)                                                                   \
-    KERNEL(THREADS, BLOCKS) cross_entropy_##name##_rows##P##_##suffix(u64 rows, u32 threads, u32 packed, LABELS, const T* x, A* losses, A* lse, \
-                                                                      double* sums) {                                                           \
-        crossEntropyRows<T, isClasses, P>(rows, threads, packed, TARGETS(T, (const T*)labels), x, losses, lse, sums);                           \
+    KERNEL(THREADS, BLOCKS) cross_entropy_##name##_rows##P##_##suffix(u64 rows, u32 threads, u32 packed, LABELS, const T* x, A* losses, A* lse) {\
+        crossEntropyRows<T, isClasses, P>(rows, threads, packed, TARGETS(T, (const T*)labels), x, losses, lse);                           \
     }
 #define CROSS_ENTROPY_UNITS(T, A, suffix, name, isClasses, kind, V)                                                                             \
-    KERNEL(1024, 1) cross_entropy_##name##_long_##kind##_##suffix(u64 rows, LABELS, const T* x, A* losses, A* lse, double* sums) {              \
-        crossEntropyLong<T, isClasses, V>(rows, TARGETS(T, (const T*)labels), x, losses, lse, sums);                                            \
+    KERNEL(1024, 1) cross_entropy_##name##_long_##kind##_##suffix(LABELS, const T* x, A* losses, A* lse) {              \
+        crossEntropyLong<T, isClasses, V>(TARGETS(T, (const T*)labels), x, losses, lse);                                            \
     }                                                                                                                                           \
     KERNEL(256, 4) cross_entropy_backward_##name##_##kind##_##suffix(u64 rows, u32 threads, u32 shared, const u32* counts, u32 blocks, LABELS,  \
                                                                      const T* x, const A* lse, const A* upstream, T* dx) {                      \

@@ -8,14 +8,38 @@
 template <typename A>
 DEVICE A behindActivation(A dy, A xhat, A scale, A bias, bool relu) { return relu && !(scale * xhat + bias > 0) ? A(0) : dy; }
 
+// leaveSums adds what the groups of a block have for the same elements of a row and writes it; groups smaller than a warp have added up within
+// it. all is shared memory for E values a thread.
+template <typename T, int E>
+DEVICE void leaveSums(const Wide<T> (&sum)[E], Wide<T>* to, u32 c, const Group& g, bool packed, Wide<T>* all) {
+    u32 span = larger(g.size, 32u), slots = blockWidth() / span;
+    if (slots > 1) {
+#pragma unroll
+        for (int i = 0; i < E; i++) all[i * 256 + threadX()] = sum[i];
+        barrier();
+    }
+    if (threadX() < g.size) {
+        Slice<T> s{c, g.size, g.rank, packed};
+#pragma unroll
+        for (int i = 0; i < E; i++) {
+            Wide<T> v = sum[i];
+#pragma unroll 1
+            for (u32 slot = 1; slot < slots; slot++) v += all[i * 256 + slot * span + threadX()];
+            if (s.at(i) < c) to[s.at(i)] = v;
+        }
+    }
+    barrier();
+}
+
 // normBackwardRows gives each row to a group of threads, and to each group rows that are stride groups apart. It writes dx and, where sums is
-// not null, Σ g·x̂ and Σ g of the rows that a warp (or a group of more threads) saw: sums[part][2][c].
+// not null, Σ g·x̂ and Σ g of the rows that a block saw: sums[block][2][c].
 template <typename T, int P>
 DEVICE void normBackwardRows(u64 rows, u32 c, u32 threads, bool packed, Affine<T> affine, const T* x, const T* dy, const Wide<T>* mean, const Wide<T>* invstd,
                              T* dx, Wide<T>* sums) {
     typedef Wide<T> A;
     constexpr int E = P * Pack<T>::size;
     __shared__ Pair<A> scratch[32];
+    __shared__ A all[256 * E];
     Group g(threads);
     A scaleSum[E] = {}, biasSum[E] = {};
 #pragma unroll 1
@@ -66,17 +90,8 @@ DEVICE void normBackwardRows(u64 rows, u32 c, u32 threads, bool packed, Affine<T
             biasSum[i] += shuffledXor(biasSum[i], mask);
         }
     }
-    Slice<T> s{c, g.size, g.rank, packed};
-    u32 span = larger(g.size, 32u);
-    if (threadX() % span >= g.size) return;
-    A* part = sums + ((u64)blockX() * (blockWidth() / span) + threadX() / span) * 2 * c;
-#pragma unroll
-    for (int i = 0; i < E; i++) {
-        if (s.at(i) < c) {
-            part[s.at(i)] = scaleSum[i];
-            part[c + s.at(i)] = biasSum[i];
-        }
-    }
+    leaveSums<T>(scaleSum, sums + (u64)blockX() * 2 * c, c, g, packed, all);
+    leaveSums<T>(biasSum, sums + ((u64)blockX() * 2 + 1) * c, c, g, packed, all);
 }
 
 // normBackwardLong gives each row to a block, which reads it twice.

@@ -154,10 +154,14 @@ DEVICE void finishParts(u64 kept, u32 count, u32 columns, const typename F::Stat
     Tile t(columns);
     u64 o = (u64)blockX() * t.width + t.x;
     typename F::State s[1] = {F::empty()};
-    if (o < kept) {
-#pragma unroll 1
-        for (u64 p = t.y; p < count; p += t.height) s[0] = F::join(s[0], parts[p * kept + o]);
-    }
+    eachRow<4>(t.y, o < kept ? count : 0, t.height, [&](auto some, u64 p) {
+        constexpr int N = decltype(some)::count;
+        typename F::State v[N];
+#pragma unroll
+        for (int u = 0; u < N; u++) v[u] = parts[(p + u * t.height) * kept + o];
+#pragma unroll
+        for (int u = 0; u < N; u++) s[0] = F::join(s[0], v[u]);
+    });
     joinTile(s, Join<F>(), t, scratch);
     if (t.y == 0 && o < kept) F::store(to, o, s[0]);
 }

@@ -15,7 +15,7 @@ DEVICE Slice<T> sliceOf(u64 number, u64 rows, u32 length, const Group& g, bool p
 template <typename A>
 DEVICE A normalised(A x, A max, A inverse, A logSum, bool log) {
     if (log) return (x - max) - logSum;
-    return mathExp(x - max) * inverse;
+    return expOfDifference(x - max) * inverse;
 }
 
 template <typename T, int P>
@@ -35,7 +35,7 @@ DEVICE void softmaxRows(u64 rows, u32 length, u32 threads, bool packed, bool log
 #pragma unroll
     for (int i = 0; i < E; i++) {
         v[i] -= m;
-        A e = mathExp(v[i]);
+        A e = expOfDifference(v[i]);
         part[i % 4] += e;
         if (!log) v[i] = e;
     }
@@ -80,10 +80,11 @@ DEVICE void softmaxLong(u64 length, bool log, const T* x, T* y) {
     const T* from = x + blockX() * length;
     T* to = y + blockX() * length;
     LogSum<A> s = emptyLogSum<A>();
-    eachUnit<V>(length, [&](u64 i) {
-        A v[V];
-        loadUnit<T, V>(v, from + i);
-        absorb(s, v);
+    eachRow<4>(threadX() * V, length, blockWidth() * V, [&](auto units, u64 i) {
+        constexpr int N = decltype(units)::count;
+        A v[N][V];
+        loadRows(v, from + i, blockWidth() * V);
+        absorb(s, (const A(&)[N * V])v);
     });
     s = groupReduce(s, JoinLogSums(), Group(blockWidth()), scratch);
     A inverse = (A)(1 / s.sum), logSum = log ? mathLog((A)s.sum) : A(0);
