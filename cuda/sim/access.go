@@ -16,6 +16,7 @@ type access struct {
 	based  bool   // there is an address register
 	polls  bool   // it sees what other threads do meanwhile: an atomic, or a volatile load
 	move   mover
+	row    rowMover // the same for lanes in a row, or nil
 }
 
 // cached is the allocation that an access met last.

@@ -338,7 +338,10 @@ func (w *warp) bind(l *launch) {
 // begin makes the warp ready for a block.
 func (w *warp) begin() {
 	p := w.blk.prog
-	clear(unsafe.Slice((*uint32)(w.file), p.registerBytes/4))
+	clear(unsafe.Slice((*uint32)(w.file), p.predicateBytes/4))
+	for _, r := range p.unset {
+		r.fill(w)
+	}
 	n := w.blk.launch.config.Threads() - int(w.index)*lanes
 	w.alive = fullMask
 	if n < lanes {

@@ -19,7 +19,12 @@ type decoder struct {
 
 	next   uint32 // first free byte of the register file
 	consts map[constant]uint32
-	regs   map[*ptx.Func][]uint32
+	regs   map[*ptx.Func][]uint32 // places of registers, virtual ones until settle
+	isWide []bool                 // by virtual register: it has 64 bits
+	places []uint32               // by virtual register
+	unset  []uint32               // virtual registers that may be read before they are written
+	flows  map[*ptx.Func]*flow
+	spans  map[*ptx.Func][]codeSpan
 	locals map[*ptx.Var]uint64 // offsets in local memory
 	shared map[*ptx.Var]uint64 // offsets in shared memory
 	params map[*ptx.Var]uint64 // offsets among the parameters of the entry point
@@ -54,7 +59,7 @@ func decode(m *Module, entry *ptx.Func) (*program, error) {
 		prog:   &program{name: entry.Name, entry: entry, maxThreads: product(entry.Perf.MaxThreads), reqThreads: entry.Perf.ReqThreads},
 		starts: map[*ptx.Func]int32{}, consts: map[constant]uint32{}, regs: map[*ptx.Func][]uint32{},
 		locals: map[*ptx.Var]uint64{}, shared: map[*ptx.Var]uint64{}, params: map[*ptx.Var]uint64{},
-		carry: map[*ptx.Func]uint32{}, seen: map[ptx.Special]uint32{},
+		flows: map[*ptx.Func]*flow{}, spans: map[*ptx.Func][]codeSpan{}, carry: map[*ptx.Func]uint32{}, seen: map[ptx.Special]uint32{},
 	}
 	if err := d.reach(entry); err != nil {
 		return nil, err
@@ -64,6 +69,9 @@ func decode(m *Module, entry *ptx.Func) (*program, error) {
 	}
 	for _, f := range d.funcs {
 		d.function(f)
+	}
+	if len(d.errs) == 0 && len(d.unknown) == 0 {
+		d.settle()
 	}
 	d.link()
 	for i := range d.prog.code {
@@ -283,26 +291,26 @@ func (d *decoder) allotRegisters() error {
 		d.carry[f] = d.take(4)
 	}
 	d.sinks[predicate] = d.take(4)
+	d.prog.predicateBytes = d.next
 	d.next = uint32(alignUp(uint64(d.next), 64))
-	for _, f := range d.funcs {
-		for i, r := range f.Regs {
-			switch {
-			case r.Type == ptx.Pred:
-			case r.Type.Bits() > 64:
-				return fmt.Errorf("PTX line %d: register %s of function %s: registers of %d bits are not simulated", f.Line, r.Name, f.Name, r.Type.Bits())
-			case r.Type.Bits() == 64:
-				d.regs[f][i] = d.take(8 * lanes)
-			default:
-				d.regs[f][i] = d.take(4 * lanes)
-			}
-			if d.next > maxFile {
-				return fmt.Errorf("more than %d bytes of registers a warp", maxFile)
-			}
-		}
-	}
 	d.sinks[narrow] = d.take(4 * lanes)
 	d.sinks[wide] = d.take(8 * lanes)
-	d.prog.registerBytes = d.next
+	for _, f := range d.funcs {
+		for i, r := range f.Regs {
+			if r.Type == ptx.Pred {
+				continue
+			}
+			if r.Type.Bits() > 64 {
+				return fmt.Errorf("PTX line %d: register %s of function %s: registers of %d bits are not simulated", f.Line, r.Name, f.Name, r.Type.Bits())
+			}
+			d.regs[f][i] = virtualBase + uint32(len(d.isWide))
+			d.isWide = append(d.isWide, r.Type.Bits() == 64)
+		}
+	}
+	if len(d.isWide)*8 > maxFile {
+		return fmt.Errorf("%d registers: at most %d", len(d.isWide), maxFile/8)
+	}
+	d.places = make([]uint32, len(d.isWide))
 	return nil
 }
 
@@ -316,7 +324,7 @@ func (d *decoder) take(n uint32) uint32 {
 // function decodes the blocks of a function in their order.
 func (d *decoder) function(f *ptx.Func) {
 	g := flowOf(f)
-	d.fn, d.flow = f, g
+	d.fn, d.flow, d.flows[f] = f, g, g
 	order := g.order()
 	starts := make([]int32, len(g.blocks)+1)
 	preds := make([]int, len(g.blocks))
@@ -333,6 +341,7 @@ func (d *decoder) function(f *ptx.Func) {
 			d.emit(inst{kind: joinKind})
 		}
 		starts[b] = int32(len(d.prog.code))
+		span := codeSpan{block: b, from: starts[b]}
 		for j := blk.first; j < blk.end; j++ {
 			d.instr(&f.Body[j], j)
 		}
@@ -340,6 +349,8 @@ func (d *decoder) function(f *ptx.Func) {
 		if g.falls(blk) && f.Body[blk.end-1].Op != "bra" && (i+1 == len(order) || order[i+1] != next) {
 			d.emit(inst{kind: jumpKind, target: next})
 		}
+		span.to = int32(len(d.prog.code))
+		d.spans[f] = append(d.spans[f], span)
 	}
 	d.emit(inst{kind: joinKind})
 	starts[len(g.blocks)] = int32(len(d.prog.code))

@@ -56,10 +56,12 @@ type inst struct {
 
 	target, other int32 // of a branch: where it goes, and where it goes on
 
-	lane    laneOp
+	lane laneOp
+	run  func(w *warp, in *inst, mask uint32) bool // false: a fault was raised
+
+	// What lies above is a cache line, and all that most instructions need.
 	cmp     compareOp
 	multi   multiOp
-	run     func(w *warp, in *inst, mask uint32) bool // false: a fault was raised
 	control func(w *warp, in *inst) status
 
 	imm    uint64
@@ -76,6 +78,7 @@ type inst struct {
 	call    *callSite  // of a call
 	src     *ptx.Instr // nil where the decoder made it
 	fn      *ptx.Func  // that it is in
+	_       [8]uint64  // an instruction begins with a cache line
 }
 
 // mover does the work of an access for the lanes of mask, whose bytes lie at base + w.addr[lane].

@@ -130,8 +130,20 @@ func (d *decoder) load(in *ptx.Instr) (*inst, error) {
 		out.x = append(out.x, off)
 		out.shapes = append(out.shapes, s)
 	}
-	out.mem.move = loader(t, width)
+	out.mem.move, out.mem.row = loader(t, width), rowLoader(t.Size(), len(elems), s)
+	d.hasten(out)
 	return out, nil
+}
+
+// hasten lets an access take the fast way when it may: within what it accesses there is room for it.
+func (d *decoder) hasten(in *inst) {
+	m := in.mem
+	switch {
+	case !m.based || m.space == paramSpace:
+	case m.space == localSpace && d.prog.localEnd < localBase+m.size:
+	default:
+		in.run = runFast
+	}
 }
 
 // loader is what moves elements of type t into registers of a width.
@@ -209,7 +221,8 @@ func (d *decoder) store(in *ptx.Instr) (*inst, error) {
 		}
 		out.x = append(out.x, off)
 	}
-	out.mem.move = storer(t.Size(), s)
+	out.mem.move, out.mem.row = storer(t.Size(), s), rowStorer(t.Size(), len(elems), s)
+	d.hasten(out)
 	return out, nil
 }
 

@@ -12,12 +12,13 @@ type program struct {
 	entry *ptx.Func
 	code  []inst
 
-	fileBytes     uint32 // of a warp's registers, constants and special registers
-	registerBytes uint32 // of them, registers
-	constants     []constant
-	specials      []special // the same in every block of a launch
-	blockSpecials []special // of each block
-	accesses      int32     // instructions that access memory
+	fileBytes      uint32     // of a warp's registers, constants and special registers
+	predicateBytes uint32     // of them, predicates, which come first
+	unset          []constant // registers that may be read before they are written: a block finds them zeroed
+	constants      []constant
+	specials       []special // the same in every block of a launch
+	blockSpecials  []special // of each block
+	accesses       int32     // instructions that access memory
 
 	params       []param
 	paramBytes   int
