@@ -50,7 +50,7 @@ func (l *lowering) crossEntropy(k kernels.CrossEntropy) *Program {
 			e.launch(name+kind+suffix, r.blocks(k.N), r.block, append([]Slot{Int(k.N), Int(r.threads), flag(r.packed)}, args...)...)
 		} else {
 			kind, _ := l.units(k.C, size)
-			e.launch(name+"_long_"+kind+"_"+suffix, k.N, 1024, args...)
+			e.launch(name+"_long_"+kind+"_"+suffix, k.N, 512, args...)
 		}
 		blocks = min(ceilDiv(k.N, 1024), 128)
 		e.p.Workspace = 2 * blocks * 8

@@ -103,7 +103,7 @@ DEVICE void crossEntropyLong(const Targets<T>& to, const T* x, Wide<T>* losses, 
     LogSum<A> s = emptyLogSum<A>();
     double logits = 0; // their sum, where all classes count alike
     bool even = classes && to.smoothing > 0;
-    eachRow<4>(threadX() * V, to.classes, stride, [&](auto units, u64 i) {
+    eachRow<3>(threadX() * V, to.classes, stride, [&](auto units, u64 i) {
         constexpr int N = decltype(units)::count;
         A v[N][V];
         loadRows(v, row + i, stride);
@@ -261,7 +261,7 @@ DEVICE void crossEntropyBackward(u64 rows, u32 threads, bool shared, const u32* 
         crossEntropyRows<T, isClasses, P>(rows, threads, packed, TARGETS(T, (const T*)labels), x, losses, lse);                           \
     }
 #define CROSS_ENTROPY_UNITS(T, A, suffix, name, isClasses, kind, V)                                                                             \
-    KERNEL(1024, 1) cross_entropy_##name##_long_##kind##_##suffix(LABELS, const T* x, A* losses, A* lse) {              \
+    KERNEL(512, 2) cross_entropy_##name##_long_##kind##_##suffix(LABELS, const T* x, A* losses, A* lse) {              \
         crossEntropyLong<T, isClasses, V>(TARGETS(T, (const T*)labels), x, losses, lse);                                            \
     }                                                                                                                                           \
     KERNEL(256, 4) cross_entropy_backward_##name##_##kind##_##suffix(u64 rows, u32 threads, u32 shared, const u32* counts, u32 blocks, LABELS,  \
