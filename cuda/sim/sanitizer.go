@@ -39,6 +39,7 @@ type flowKind uint8
 
 const (
 	anySource flowKind = iota // any undefined source makes the result undefined
+	copied                    // part by part
 	exchanged                 // from other lanes
 	selected                  // from the one of two sources that the predicate chooses
 	conjunct                  // and of predicates: a false source decides
@@ -96,6 +97,8 @@ func (ci *checkedInstr) fill(in *ptx.Instr) {
 	switch {
 	case in.Op == "shfl":
 		ci.kind = exchanged
+	case (in.Op == "mov" || in.Op == "cvt" && !in.Type(0).Float() && !in.Type(1).Float()) && len(in.Operands) == 2:
+		ci.kind = copied
 	case in.Op == "selp" && len(in.Operands) == 4:
 		ci.kind = selected
 	case in.Op == "and" && two:
@@ -123,9 +126,9 @@ func elementBytes(in *ptx.Instr, size int) int {
 }
 
 func (s *sanitizer) block(b *block) blockObserver {
-	k := &blockChecks{s: s, b: b, undefined: make([]uint32, s.static.registers*len(b.warps))}
+	k := &blockChecks{s: s, b: b, undefined: make([]undefined, s.static.registers*len(b.warps))}
 	for i := range k.undefined {
-		k.undefined[i] = fullMask
+		k.undefined[i] = undefined{fullMask, fullMask, fullMask, fullMask}
 	}
 	k.shared.init(k, int(b.sharedEnd-sharedBase), len(b.warps))
 	if n := b.prog.localBytes(); n > 0 && !s.static.calls {
@@ -138,7 +141,7 @@ func (s *sanitizer) block(b *block) blockObserver {
 type blockChecks struct {
 	s         *sanitizer
 	b         *block
-	undefined []uint32 // by warp and register: lanes for which nothing wrote it
+	undefined []undefined // by warp and register
 	shared    sharedChecks
 	local     []bitset    // by thread: bytes of local memory that are written; nil where they are not checked
 	last      *allocation // that an access met
@@ -160,34 +163,52 @@ func (k *blockChecks) report(w *warp, pc int, lane int, check Check, kind string
 	})
 }
 
+// undefined is the lanes for which nothing wrote the 16-bit parts of a register, lowest part first. Instructions but moves and conversions of
+// integers take a register as a whole.
+type undefined [4]uint32
+
+// any is the lanes for which some part is undefined.
+func (u *undefined) any() uint32 { return u[0] | u[1] | u[2] | u[3] }
+
+// set makes all parts of the lanes of mask undefined where lanes says so.
+func (u *undefined) set(lanes, mask uint32) {
+	for i := range u {
+		u[i] = u[i]&^mask | lanes&mask
+	}
+}
+
 // exec finds registers that something depends on before anything wrote them.
 func (k *blockChecks) exec(w *warp, pc int, mask uint32) {
 	ci := &k.s.static.instr[pc]
-	undefined := k.undefined[int(w.index)*k.s.static.registers:][:k.s.static.registers]
+	regs := k.undefined[int(w.index)*k.s.static.registers:][:k.s.static.registers]
 	for _, r := range ci.sinks {
-		bad := undefined[r] & mask
+		bad := regs[r].any() & mask
 		if bad == 0 {
 			continue
 		}
 		k.report(w, pc, bits.TrailingZeros32(bad), InitCheck, "undefined register", 0, func() string {
 			return k.registerName(pc, r) + " is used, and nothing wrote it, or what it is computed from, on the way here"
 		})
-		undefined[r] &^= bad // once is enough
+		regs[r].set(0, bad) // once is enough
 	}
 	flow := uint32(0)
 	for _, r := range ci.flows {
-		flow |= undefined[r]
+		flow |= regs[r].any()
 	}
-	if flow != 0 {
-		flow = k.flow(w, pc, flow&mask, mask, undefined)
+	if flow &= mask; flow != 0 {
+		if ci.kind == copied {
+			k.copied(pc, mask, regs)
+			return
+		}
+		flow = k.flow(w, pc, flow, mask, regs)
 	}
 	for _, r := range ci.defs {
-		undefined[r] = undefined[r]&^mask | flow
+		regs[r].set(flow, mask)
 	}
 }
 
 // flow is the lanes of an instruction's result that are undefined; those of any source are given.
-func (k *blockChecks) flow(w *warp, pc int, lanes, mask uint32, undefined []uint32) uint32 {
+func (k *blockChecks) flow(w *warp, pc int, lanes, mask uint32, regs []undefined) uint32 {
 	ci, in := &k.s.static.instr[pc], &k.b.prog.code[pc]
 	switch ci.kind {
 	case exchanged:
@@ -195,32 +216,89 @@ func (k *blockChecks) flow(w *warp, pc int, lanes, mask uint32, undefined []uint
 			return 0 // it may come from a lane where it is defined
 		}
 	case selected:
-		return k.selected(w, pc, mask, undefined)
+		return k.selected(w, pc, mask, regs)
 	case conjunct, disjunct:
 		a, b := *w.pred(in.a), *w.pred(in.b)
 		if ci.kind == conjunct {
 			a, b = ^a, ^b
 		}
-		decided := a&^undefined[ci.flows[0]] | b&^undefined[ci.flows[1]]
+		decided := a&^regs[ci.flows[0]].any() | b&^regs[ci.flows[1]].any()
 		return lanes &^ decided
 	}
 	return lanes
 }
 
 // selected is the undefined lanes of selp d, a, b, p.
-func (k *blockChecks) selected(w *warp, pc int, mask uint32, undefined []uint32) uint32 {
-	ci, in := &k.s.static.instr[pc], k.b.prog.code[pc]
+func (k *blockChecks) selected(w *warp, pc int, mask uint32, regs []undefined) uint32 {
+	ci, in := &k.s.static.instr[pc], &k.b.prog.code[pc]
 	at := 0
 	next := func(o ptx.Operand) uint32 {
 		if o.Kind != ptx.Register {
 			return 0
 		}
 		at++
-		return undefined[ci.flows[at-1]]
+		return regs[ci.flows[at-1]].any()
 	}
 	a, b := next(in.src.Operands[1]), next(in.src.Operands[2])
 	p := *w.pred(in.c)
 	return (a&p | b&^p | next(in.src.Operands[3])) & mask
+}
+
+// copied follows a move part by part: mov d, a; mov d, {a, b}; mov {d, e}, a; or a conversion between integers.
+func (k *blockChecks) copied(pc int, mask uint32, regs []undefined) {
+	ci, in := &k.s.static.instr[pc], k.b.prog.code[pc].src
+	sources := operandParts(&in.Operands[1], in, ci.flows)
+	var value undefined
+	at := 0
+	for _, e := range sources {
+		for i := range e.parts {
+			if at < len(value) && e.reg >= 0 {
+				value[at] = regs[e.reg][i]
+			}
+			at++
+		}
+	}
+	at = 0
+	for _, e := range operandParts(&in.Operands[0], in, ci.defs) {
+		var part undefined
+		for i := range e.parts {
+			if at < len(value) {
+				part[i] = value[at]
+			}
+			at++
+		}
+		if e.reg < 0 {
+			continue
+		}
+		for i := range part {
+			regs[e.reg][i] = regs[e.reg][i]&^mask | part[i]&mask
+		}
+	}
+}
+
+// registerPart is an element of an operand that is copied: a register, or none for a constant, and its size in parts of 16 bits.
+type registerPart struct {
+	reg   int32
+	parts int
+}
+
+// operandParts is the elements of an operand whose registers are numbered by numbers.
+func operandParts(o *ptx.Operand, in *ptx.Instr, numbers []int32) []registerPart {
+	elements, whole := []ptx.Operand{*o}, max(1, in.Type(0).Bits()/16)
+	if o.Kind == ptx.Vector {
+		elements = o.Elems
+	} else if in.Op == "cvt" {
+		whole = 4 // what it does not have is 0
+	}
+	var list []registerPart
+	for _, e := range elements {
+		p := registerPart{-1, max(1, whole/len(elements))}
+		if e.Kind == ptx.Register && len(numbers) > 0 {
+			p.reg, numbers = numbers[0], numbers[1:]
+		}
+		list = append(list, p)
+	}
+	return list
 }
 
 // registerName is the name of a register of the function of an instruction.

@@ -94,6 +94,9 @@ func (a anchor) chip() (*sim.Chip, error) {
 	return c, nil
 }
 
+// sampledBlocks bounds the blocks of a launch that run: the workloads of the anchors are the same in every block.
+const sampledBlocks = 128
+
 // predict is what the model says.
 func (a anchor) predict(ctx context.Context, chip *sim.Chip) (float64, error) {
 	switch a.Workload {
@@ -111,7 +114,7 @@ func (a anchor) predict(ctx context.Context, chip *sim.Chip) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	r, err := profile.Run(ctx, profile.Of(k), profile.Options{Device: "sim:" + a.Chip, Chip: chip})
+	r, err := profile.Run(ctx, profile.Of(k), profile.Options{Device: "sim:" + a.Chip, Chip: chip, Blocks: sampledBlocks})
 	if err != nil {
 		return 0, err
 	}
@@ -123,7 +126,7 @@ func (a anchor) predict(ctx context.Context, chip *sim.Chip) (float64, error) {
 
 // mmaRate is the rate in TFLOP/s of mma.sync with all multiprocessors busy.
 func mmaRate(ctx context.Context, chip *sim.Chip) (float64, error) {
-	const steps = 200
+	const steps = 50
 	g := sim.New(chip, sim.Options{Profile: true})
 	defer g.Close()
 	m, err := g.Load("mma", mmaModule)
