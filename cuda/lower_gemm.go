@@ -19,32 +19,33 @@ type gemmTile struct {
 
 func (t gemmTile) String() string { return fmt.Sprintf("%dx%d", t.m, t.n) }
 
-// The tiles, by type. The rates are a share of what an SM multiplies in a clock (A100: 128 in f32, 64 in f64, 512 in tf32, 1024 in halves; only their
-// proportions count): large tiles read each element of A and B from shared memory and L2 less often. The shared memory of the tensor-core
-// kernels is their ring of stages, or the staged result where that is larger.
+// The tiles, by type. The rates are what a multiprocessor multiplies in a clock: of what an A100's pipes can do (128 in f32, 64 in f64, 512 in tf32,
+// 1024 in halves) the share that the simulated H100 gives these kernels for 2048³; only their proportions count. Smaller tiles read each element
+// of A and B from L2 more often, which is what bounds the tensor-core kernels. Their shared memory is the ring of stages or, where that is
+// larger, the staged result.
 var gemmTiles = map[string][]gemmTile{
 	"f32": {
 		{m: 128, n: 128, k: 16, threads: 256, blocks: 2, rate: 115, any: true},
-		{m: 64, n: 64, k: 16, threads: 64, blocks: 8, rate: 92, any: true},
+		{m: 64, n: 64, k: 16, threads: 64, blocks: 8, rate: 105, any: true},
 		{m: 32, n: 32, k: 16, threads: 64, blocks: 8, rate: 60, any: true},
 	},
 	"f64": {
 		{m: 64, n: 64, k: 8, threads: 64, blocks: 4, rate: 55, any: true},
 		{m: 32, n: 32, k: 8, threads: 64, blocks: 6, rate: 36, any: true},
 	},
-	"bf16": {
-		{m: 128, n: 256, k: 32, threads: 256, blocks: 1, shared: 128 << 10, rate: 900},
-		{m: 128, n: 128, k: 32, threads: 128, blocks: 2, shared: 64 << 10, rate: 820},
-		{m: 64, n: 64, k: 64, threads: 128, blocks: 4, shared: 48 << 10, rate: 540, any: true},
-	},
-	"f16": {
-		{m: 128, n: 128, k: 32, threads: 128, blocks: 2, shared: 64 << 10, rate: 820},
-		{m: 64, n: 64, k: 64, threads: 128, blocks: 4, shared: 48 << 10, rate: 540, any: true},
-	},
+	"bf16": halfTiles,
+	"f16":  halfTiles,
 	"tf32": {
-		{m: 128, n: 128, k: 16, threads: 128, blocks: 2, shared: 64 << 10, rate: 410},
-		{m: 64, n: 64, k: 32, threads: 128, blocks: 4, shared: 48 << 10, rate: 270, any: true},
+		{m: 128, n: 256, k: 16, threads: 256, blocks: 1, shared: 128 << 10, rate: 450},
+		{m: 128, n: 128, k: 16, threads: 128, blocks: 2, shared: 64 << 10, rate: 345},
+		{m: 64, n: 64, k: 32, threads: 128, blocks: 4, shared: 48 << 10, rate: 180, any: true},
 	},
+}
+
+var halfTiles = []gemmTile{
+	{m: 128, n: 256, k: 32, threads: 256, blocks: 1, shared: 128 << 10, rate: 900},
+	{m: 128, n: 128, k: 32, threads: 128, blocks: 2, shared: 64 << 10, rate: 690},
+	{m: 64, n: 64, k: 64, threads: 128, blocks: 4, shared: 48 << 10, rate: 360, any: true},
 }
 
 // gemmSplits are the numbers of parts in which a long sum may be cut, to give work to multiprocessors that the tiles alone leave idle.

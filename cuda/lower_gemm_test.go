@@ -80,7 +80,7 @@ func TestGEMMChoice(t *testing.T) {
 		{small, 16, gemmOf("bf16", 8192, 8192, 8192, false, true), "gemm_bf16_128x128_nt", false, 128},
 		{h100, 2, gemmOf("bf16", 8192, 8192, 8192, true, false), "gemm_bf16_64x64_tn", false, 128},
 		{h100, 16, gemmOf("f32", 4096, 4096, 4096, false, false), "gemm_f32_128x128", false, 256},
-		{h100, 16, gemmOf("tf32", 4096, 4096, 4096, true, true), "gemm_tf32_128x128_tt", false, 128},
+		{h100, 16, gemmOf("tf32", 4096, 4096, 4096, true, true), "gemm_tf32_128x256_tt", false, 256},
 		{h100, 16, gemmOf("f16", 128, 128, 8192, false, false), "", true, 0},
 		{h100, 16, gemmOf("f32", 1, 4096, 4096, false, true), "gemm_f32_dots1", false, 128},
 		{h100, 16, gemmOf("f32", 8, 4096, 4096, false, false), "gemm_f32_sweep8", true, 128},
