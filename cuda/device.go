@@ -40,6 +40,8 @@ type Device struct {
 	held, peak int64
 	recent     recent
 
+	uploaded, downloaded atomic.Int64 // bytes
+
 	faults   []func(position, value int64) error // by call number - 1
 	record   uint64                              // address of the fault record
 	faultful atomic.Bool                         // a call that may raise a fault was submitted since the last look

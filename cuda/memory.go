@@ -81,6 +81,8 @@ type Statistics struct {
 	Free, Total int64     // of the driver
 	Cached      int64     // freed, and kept for later allocations
 	Largest     []Holding // by label
+
+	Uploaded, Downloaded int64 // bytes that went between host and device so far, without tables and code
 }
 
 // Statistics says what holds the device's memory.
@@ -93,6 +95,7 @@ func (d *Device) Statistics() (Statistics, error) {
 	if s.Free, s.Total, s.Cached, err = g.memory(); err != nil {
 		return s, d.failed(g, err)
 	}
+	s.Uploaded, s.Downloaded = d.uploaded.Load(), d.downloaded.Load()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s.Held, s.Peak, s.Largest = d.held, d.peak, d.largest(len(d.holdings))
@@ -130,6 +133,7 @@ func (m *memory) Upload(off int, src []byte) error {
 	if err := g.upload(m.addr+uint64(off), src); err != nil {
 		return m.d.failed(g, err)
 	}
+	m.d.uploaded.Add(int64(len(src)))
 	return nil
 }
 
@@ -145,6 +149,7 @@ func (m *memory) Download(off int, dst []byte) error {
 	if err := g.download(dst, m.addr+uint64(off)); err != nil {
 		return m.d.failed(g, err)
 	}
+	m.d.downloaded.Add(int64(len(dst)))
 	m.d.recent.clear()
 	return m.d.fault(g)
 }

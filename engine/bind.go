@@ -21,8 +21,10 @@ type variable struct {
 	ptr   uintptr
 	arg   kernels.Arg
 	// block and stage hold copies: of values that are not contiguous, and of all values on a device with memory of its own.
-	block kernels.Memory
-	stage []byte
+	block    kernels.Memory
+	stage    []byte
+	resident bool // the value on the device is the one that counts
+	loaded   bool // of a resident one: it is there
 }
 
 // selector is a variable that a Switch reads.
@@ -54,7 +56,7 @@ func (m *Machine) bindVariable(v *variable) error {
 	}
 	n := kernels.Elems(v.shape) * v.typ.Size()
 	same := slices.Equal([]int(now.Shape()), v.shape)
-	if same && now == v.last && (n == 0 || now.Uintptr() == v.ptr) && v.stage == nil && v.block == nil {
+	if same && now == v.last && (n == 0 || now.Uintptr() == v.ptr) && v.stage == nil && (v.block == nil || v.resident && v.loaded) {
 		return nil
 	}
 	if t := dtypeOf(now.Dtype()); t != v.typ {
@@ -111,13 +113,17 @@ func (m *Machine) locate(v *variable, now gorgonia.Value, n int) error {
 		return nil
 	}
 	if v.block == nil {
-		if v.block, err = m.device.Alloc(n); err != nil {
+		if v.block, err = kernels.Alloc(m.device, n, "variable "+v.node.Name()); err != nil {
 			return err
 		}
 		v.arg = v.block.Arg(0, n)
 		m.bound++
 	}
-	return v.block.Upload(0, src)
+	if err := v.block.Upload(0, src); err != nil {
+		return err
+	}
+	v.ptr, v.loaded = now.Uintptr(), true
+	return nil
 }
 
 // ownMemory says whether a value lies among the plan's results, which the run overwrites.
@@ -266,14 +272,14 @@ func readInto(into *gorgonia.Value, v gorgonia.Value) error {
 func (m *Machine) fetchUpdated() error {
 	for i := range m.variables {
 		v := &m.variables[i]
-		if !m.prog.values[v.value].updated || v.block == nil {
+		switch {
+		case !m.prog.values[v.value].updated || v.block == nil:
+			continue
+		case v.resident:
+			m.dirty = true
 			continue
 		}
-		raw, err := rawBytes(v.last)
-		if err != nil {
-			return err
-		}
-		if err := v.block.Download(0, raw[:v.block.Bytes()]); err != nil {
+		if err := v.fetch(); err != nil {
 			return err
 		}
 	}

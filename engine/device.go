@@ -23,7 +23,7 @@ func OpenDevice(name string, threads int) (kernels.Device, error) {
 		}
 	}
 	if cuda.Known(name) {
-		d, err := cuda.Open(name)
+		d, err := cuda.Lease(name)
 		if err != nil {
 			return nil, fmt.Errorf("%s%w", from, err)
 		}

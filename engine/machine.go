@@ -8,6 +8,7 @@ import (
 
 	"gorgonia.org/gorgonia"
 
+	"palladio/cuda"
 	"palladio/kernels"
 )
 
@@ -47,6 +48,7 @@ type Machine struct {
 	slotOf     []int   // of each value, while a path is built: its place in resultMem, or -1
 	slotted    []int32 // the values of which slotOf is set
 	ready      bool    // memory is there
+	dirty      bool    // resident variables were updated since the last Fetch
 	shared     bool    // the device computes in the host's memory
 
 	step    uint64
@@ -106,9 +108,21 @@ func (m *Machine) RunAll() (err error) {
 		return errors.New("engine: the machine is closed")
 	}
 	if err := m.run(); err != nil {
+		if errors.Is(err, cuda.ErrContextLost) {
+			err = m.recover(err)
+		}
 		return fmt.Errorf("engine: %w", err)
 	}
 	return nil
+}
+
+// recover makes the machine usable again after a fault has cost it the device's memory: the next run allocates and fills it anew.
+func (m *Machine) recover(lost error) error {
+	if m.dirty {
+		m.dirty = false
+		lost = fmt.Errorf("%w\nresident variables are as they were at the last Fetch", lost)
+	}
+	return errors.Join(lost, m.release())
 }
 
 func (m *Machine) run() error {
@@ -154,7 +168,7 @@ func (m *Machine) followSlices() error {
 	if !changed {
 		return nil
 	}
-	if err := m.release(); err != nil {
+	if err := errors.Join(m.Fetch(), m.release()); err != nil {
 		return err
 	}
 	prog, err := m.cfg.lower(m.graph)
@@ -170,6 +184,14 @@ func (m *Machine) runSteps(pa *path) error {
 	if m.profile != nil || m.cfg.checkNaN {
 		return m.runWatched(pa)
 	}
+	if done, err := m.replay(pa); done || err != nil {
+		return err
+	}
+	return m.submit(pa)
+}
+
+// submit runs the calls of a path one after the other.
+func (m *Machine) submit(pa *path) error {
 	for i := range pa.steps {
 		s := &pa.steps[i]
 		if err := s.exec.Run(s.args, s.ws); err != nil {
@@ -238,7 +260,7 @@ func (m *Machine) Close() error {
 		return nil
 	}
 	m.closed = true
-	err := m.release()
+	err := errors.Join(m.Fetch(), m.release())
 	if m.owned && m.device != nil {
 		m.cleanup.Stop()
 		err = errors.Join(err, m.device.Close())
@@ -263,7 +285,7 @@ func (m *Machine) release() error {
 	m.arena, m.workspace, m.constants, m.resultMem = nil, nil, nil, nil
 	m.arenaSize, m.wsSize = 0, 0
 	m.variables, m.results, m.slotted, m.current, m.ready = nil, nil, nil, nil, false
-	clear(m.paths)
+	errs = append(errs, m.dropPaths())
 	return errors.Join(errs...)
 }
 

@@ -42,10 +42,10 @@ func (m *Machine) allocate() error {
 		return err
 	}
 	var err error
-	if m.constants, err = m.device.Alloc(constants + align); err != nil {
+	if m.constants, err = kernels.Alloc(m.device, constants+align, "constants of a plan"); err != nil {
 		return err
 	}
-	if m.resultMem, err = m.device.Alloc(results + align); err != nil {
+	if m.resultMem, err = kernels.Alloc(m.device, results+align, "results of a plan"); err != nil {
 		return err
 	}
 	m.shared = m.constants.Arg(0, align).Host != nil
@@ -56,6 +56,7 @@ func (m *Machine) allocate() error {
 			}
 		}
 	}
+	m.markResident()
 	if err := m.makeResults(); err != nil {
 		return err
 	}
@@ -103,10 +104,12 @@ func (m *Machine) reserve(size int) error {
 		if err := m.arena.Free(); err != nil {
 			return err
 		}
-		clear(m.paths)
+		if err := m.dropPaths(); err != nil {
+			return err
+		}
 	}
 	var err error
-	m.arena, err = m.device.Alloc(size + align)
+	m.arena, err = kernels.Alloc(m.device, size+align, "arena of a plan")
 	m.arenaSize = size
 	return err
 }
@@ -123,10 +126,12 @@ func (m *Machine) reserveWorkspace(size int) error {
 		if err := m.workspace.Free(); err != nil {
 			return err
 		}
-		clear(m.paths)
+		if err := m.dropPaths(); err != nil {
+			return err
+		}
 	}
 	var err error
-	m.workspace, err = m.device.Alloc(size + align)
+	m.workspace, err = kernels.Alloc(m.device, size+align, "workspace of a plan")
 	m.wsSize = size
 	return err
 }

@@ -13,25 +13,27 @@ import (
 type Option func(*config)
 
 type config struct {
-	device   kernels.Device
-	name     string // of a device to make
-	threads  int
-	training bool
-	outputs  gorgonia.Nodes // nil: the rule in the package's documentation
-	keep     gorgonia.Nodes
-	keepAll  bool
-	dual     gorgonia.Nodes
-	dualAll  bool
-	updates  []op.Updater
-	seed     uint64
-	checkNaN bool
-	profile  bool
-	plain    bool // no optimisation
-	numerics Numerics
-	memory   int64
-	remat    bool
-	saved    gorgonia.Nodes
-	err      error
+	device    kernels.Device
+	name      string // of a device to make
+	threads   int
+	training  bool
+	outputs   gorgonia.Nodes // nil: the rule in the package's documentation
+	keep      gorgonia.Nodes
+	keepAll   bool
+	dual      gorgonia.Nodes
+	dualAll   bool
+	updates   []op.Updater
+	seed      uint64
+	checkNaN  bool
+	profile   bool
+	plain     bool // no optimisation
+	numerics  Numerics
+	memory    int64
+	remat     bool
+	saved     gorgonia.Nodes
+	resident  bool
+	residents gorgonia.Nodes
+	err       error
 }
 
 func newConfig(g *gorgonia.ExprGraph, opts []Option) *config {

@@ -16,6 +16,11 @@ type path struct {
 	patches []patch // operands that are variables
 	bound   uint64  // the machine's binding count when the patches were last applied
 	outs    []place // where each output of the program lies
+
+	plain      bool           // it cannot be recorded
+	runs       int            // without a recording; counted up to recordAfter
+	recorded   kernels.Replay // the calls as one; nil until there is a recording
+	recordedAt uint64         // the machine's binding count at the recording
 }
 
 // step is a prepared call.

@@ -88,7 +88,9 @@ func (m *Machine) selectPath() error {
 			return err
 		}
 		if len(m.paths) >= maxPaths {
-			clear(m.paths)
+			if err := m.dropPaths(); err != nil {
+				return err
+			}
 		}
 		m.paths[string(m.pathKey)] = pa
 	}

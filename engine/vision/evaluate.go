@@ -41,7 +41,11 @@ func NewEvaluator(net nn.Module, params *nn.Params, set *data.Images, mean, std 
 		return nil, err
 	}
 	read := gorgonia.Read(logits, &e.logits)
-	e.vm = engine.New(b.Graph(), append([]engine.Option{engine.Inference(), engine.Outputs(read)}, opts...)...)
+	var weights gorgonia.Nodes
+	for _, p := range e.params.All() {
+		weights = append(weights, b.ParamNode(p.Name))
+	}
+	e.vm = engine.New(b.Graph(), append([]engine.Option{engine.Inference(), engine.Outputs(read), engine.Resident(weights...)}, opts...)...)
 	return e, nil
 }
 
@@ -53,6 +57,7 @@ func (e *Evaluator) Evaluate(ctx context.Context, params *nn.Params) (accuracy, 
 	if err := e.params.CopyFrom(params); err != nil {
 		return 0, 0, err
 	}
+	e.vm.Push()
 	right, images := 0, 0
 	for b, err := range e.loader.Epoch(ctx, 0) {
 		if err != nil {

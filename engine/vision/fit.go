@@ -171,7 +171,7 @@ func newTrainer(net nn.Module, params *nn.Params, train *data.Images, o FitOptio
 	if f.opt, err = nn.NewOptimizer(b, cost, o.Rule, opts...); err != nil {
 		return nil, err
 	}
-	f.vm = engine.New(b.Graph(), append([]engine.Option{engine.WithUpdate(f.opt), engine.Outputs(read), engine.Seed(o.Seed), engine.Precision(o.Precision)}, o.Machine...)...)
+	f.vm = engine.New(b.Graph(), append([]engine.Option{engine.WithUpdate(f.opt), engine.Outputs(read), engine.Seed(o.Seed), engine.Precision(o.Precision), engine.Resident()}, o.Machine...)...)
 	if o.Resume {
 		err = f.resume(o.Checkpoint, params)
 	}
@@ -245,6 +245,9 @@ func (f *trainer) epoch(ctx context.Context, e int) (Epoch, error) {
 		}
 		loss += l * float64(b.N)
 		images += b.N
+	}
+	if err := f.vm.Fetch(); err != nil { // evaluation, averages and checkpoints read the weights
+		return Epoch{}, err
 	}
 	d := time.Since(start)
 	return Epoch{Epoch: e + 1, Loss: loss / float64(images), Time: d, Images: float64(images) / d.Seconds()}, nil
