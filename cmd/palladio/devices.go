@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"palladio/cuda/sim"
 	"palladio/fallback"
 )
 
@@ -20,6 +21,8 @@ type devicesReport struct {
 	All     fallback.Peaks `json:"all_threads"`
 	GPUs    []string       `json:"gpus"`
 	GPUNote string         `json:"gpu_note"`
+
+	Simulated []simulatedGPU `json:"simulated"`
 }
 
 // noGPU says why the list of GPUs is empty.
@@ -55,6 +58,31 @@ multiply-adds on registers, and STREAM copy and triad on vectors larger than the
 	return c
 }
 
+// simulatedGPU is a chip that the simulator knows, with its published figures.
+type simulatedGPU struct {
+	Device     string  `json:"device"`
+	Chip       string  `json:"chip"`
+	Capability int     `json:"compute_capability"`
+	SMs        int     `json:"sms"`
+	Memory     int64   `json:"memory_bytes"`
+	Bandwidth  float64 `json:"bytes_per_s"`
+	F32        float64 `json:"f32_flop_per_s"`
+	BF16       float64 `json:"tensor_bf16_flop_per_s"`
+}
+
+// simulatedGPUs lists the built-in chips.
+func simulatedGPUs() ([]simulatedGPU, error) {
+	var list []simulatedGPU
+	for _, name := range sim.Chips() {
+		c, err := sim.ChipNamed(name)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, simulatedGPU{"sim:" + name, c.Title, c.Capability, c.SMs, c.MemoryBytes, c.MemoryRate, c.Peak("f32"), c.Peak("tensor bf16")})
+	}
+	return list, nil
+}
+
 // describeDevices describes and measures what there is.
 func describeDevices() (devicesReport, error) {
 	d, err := fallback.Describe()
@@ -67,6 +95,9 @@ func describeDevices() (devicesReport, error) {
 	}
 	defer dev.Close()
 	r := devicesReport{Description: d, Threads: dev.Threads(), GPUs: []string{}, GPUNote: noGPU}
+	if r.Simulated, err = simulatedGPUs(); err != nil {
+		return devicesReport{}, err
+	}
 	if r.One, err = fallback.MeasurePeaks(dev.Level(), 1); err != nil {
 		return devicesReport{}, err
 	}
@@ -98,6 +129,12 @@ func (r devicesReport) print(w io.Writer) error {
 	}
 	fmt.Fprintln(t)
 	fmt.Fprintf(t, "GPU\t%s\n", r.GPUNote)
+	fmt.Fprintln(t)
+	fmt.Fprintln(t, "simulated\tchip\tcapability\tSMs\tmemory\tpublished: bandwidth\tf32\ttensor bf16")
+	for _, s := range r.Simulated {
+		fmt.Fprintf(t, "%s\t%s\t%d.%d\t%d\t%.0f GiB\t%.0f GB/s\t%.1f TFLOP/s\t%.1f TFLOP/s\n", s.Device, s.Chip, s.Capability/10, s.Capability%10, s.SMs,
+			float64(s.Memory)/(1<<30), s.Bandwidth/1e9, s.F32/1e12, s.BF16/1e12)
+	}
 	return t.Flush()
 }
 

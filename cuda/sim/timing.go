@@ -169,7 +169,7 @@ func (c *Chip) shares(t *Timing, l load) {
 	sum, most := 0.0, 0.0
 	for pipe, n := range l.flops {
 		sum += n
-		peak := c.peak(pipe)
+		peak := c.Peak(pipe)
 		if peak == 0 || n/t.Seconds/peak <= most {
 			continue
 		}
@@ -188,8 +188,8 @@ func (c *Chip) shares(t *Timing, l load) {
 		e["tensor"]*tensor + e["shared"]*l.passes*128 + e["l2"]*l.l2 + e["dram"]*l.dram
 }
 
-// peak is the published rate of floating-point operations of a pipe: f32, half, f64, or "tensor TYPE".
-func (c *Chip) peak(pipe string) float64 {
+// Peak is the published rate of floating-point operations a second of a pipe: f32, half, f64, or "tensor TYPE" such as "tensor bf16".
+func (c *Chip) Peak(pipe string) float64 {
 	if typ, ok := strings.CutPrefix(pipe, "tensor "); ok {
 		return 2 * float64(c.SMs) * c.Tensor[typ] * c.TensorClock
 	}
