@@ -111,9 +111,9 @@ struct TensorTile {
     // (of an A or B above) and move on; ring is the shared address of ringBytes bytes. No copy is under way when it returns.
     template <typename LoaderA, typename LoaderB>
     static DEVICE_MEMBER void run(Sums& c, LoaderA& a, LoaderB& b, u32 count, u32 ring) {
-#pragma unroll
-        for (int s = 0; s < stages - 1; s++) {
-            if ((u32)s < count) {
+#pragma unroll 1
+        for (u32 s = 0; s < stages - 1; s++) {
+            if (s < count) {
                 a.copy(ring + s * stageBytes);
                 b.copy(ring + s * stageBytes + A::bytes);
             }
@@ -151,17 +151,19 @@ struct TensorTile {
         barrier();
     }
 
-    // stage puts the sums into shared memory as a block of BM×BN.
+    // put stages the sums in shared memory as a Block (gemm_epilogue.cuh) of BM×BN.
     template <typename Block>
     static DEVICE_MEMBER void put(const Block& block, const Sums& c) {
+        constexpr int eightRows = 8 * BN * (int)sizeof(float); // a step down that keeps the place within a row
         u32 row = warpRow() + lane() / 4, column = warpColumn() + lane() % 4 * 2;
 #pragma unroll
-        for (int i = 0; i < fragmentsM; i++)
-#pragma unroll
-            for (int j = 0; j < fragmentsN; j++) {
-                block.put2(row + i * 16, column + j * 8, c[i][j][0], c[i][j][1]);
-                block.put2(row + i * 16 + 8, column + j * 8, c[i][j][2], c[i][j][3]);
-            }
+        for (int j = 0; j < fragmentsN; j++) {
+            u32 at = block.piece(row, column + j * 8);
+            unrolled<fragmentsM>([&](auto i) {
+                storeSharedAt2<i.value * 2 * eightRows>(at, c[i.value][j][0], c[i.value][j][1]);
+                storeSharedAt2<(i.value * 2 + 1) * eightRows>(at, c[i.value][j][2], c[i.value][j][3]);
+            });
+        }
     }
 };
 

@@ -97,6 +97,10 @@ DEVICE void loadSharedPack(u32 at, Pack<T>& p) {
 
 template <int offset> DEVICE void storeSharedAt(u32 at, float x) { asm volatile("st.shared.f32 [%0+%2], %1;" ::"r"(at), "f"(x), "n"(offset) : "memory"); }
 template <int offset> DEVICE void storeSharedAt(u32 at, double x) { asm volatile("st.shared.f64 [%0+%2], %1;" ::"r"(at), "d"(x), "n"(offset) : "memory"); }
+template <int offset>
+DEVICE void storeSharedAt2(u32 at, float x, float y) {
+    asm volatile("st.shared.v2.f32 [%0+%3], {%1, %2};" ::"r"(at), "f"(x), "f"(y), "n"(offset) : "memory");
+}
 
 template <typename T>
 DEVICE void storeSharedPack(u32 at, const Pack<T>& p) {
