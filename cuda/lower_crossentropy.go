@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"fmt"
+	"strings"
 
 	"palladio/kernels"
 )
@@ -24,7 +25,11 @@ func (l *lowering) newCrossEntropy(k kernels.CrossEntropy) *crossEntropy {
 }
 
 func (e *crossEntropy) launch(entry string, blocks, threads int, args ...Slot) {
-	e.p.Launches = append(e.p.Launches, Launch{Module: Shipped("loss/crossentropy"), Entry: "cross_entropy_" + entry,
+	module := "loss/crossentropy"
+	if strings.HasSuffix(entry, "f16") { // bf16 too; what does not see the logits is with the others
+		module = "loss/crossentropy_half"
+	}
+	e.p.Launches = append(e.p.Launches, Launch{Module: Shipped(module), Entry: "cross_entropy_" + entry,
 		Grid: Dim{blocks, 1, 1}, Block: Dim{threads, 1, 1}, Args: args})
 }
 
@@ -42,21 +47,24 @@ func (l *lowering) crossEntropy(k kernels.CrossEntropy) *Program {
 	e := l.newCrossEntropy(k)
 	name, targets := e.targets()
 	suffix, size := k.Type.String(), k.Type.Size()
+	wide := "f32" // the type of the losses
+	if k.Type == kernels.F64 {
+		wide = "f64"
+	}
 	blocks := 0 // of the launch that adds losses; the mean of none is 0
 	if k.N > 0 {
 		args := with(targets, Operand(0), Operand(2), Operand(4))
-		if r, ok := l.registerRows(k.C, size, 512, 1, 4); ok {
-			kind := [...]string{1: "_rows1_", 4: "_rows4_"}[r.packs]
-			e.launch(name+kind+suffix, r.blocks(k.N), r.block, append([]Slot{Int(k.N), Int(r.threads), flag(r.packed)}, args...)...)
+		if r, ok := l.registerRows(k.C, k.Type, 512, 4); ok {
+			e.launch(r.kind(name+"_rows")+"_"+suffix, r.blocks(k.N), r.block, append([]Slot{Int(k.N), Int(r.threads), flag(r.packed)}, args...)...)
 		} else {
 			kind, _ := l.units(k.C, size)
 			e.launch(name+"_long_"+kind+"_"+suffix, k.N, 512, args...)
 		}
 		blocks = min(ceilDiv(k.N, 1024), 128)
 		e.p.Workspace = 2 * blocks * 8
-		e.launch("add_"+suffix, blocks, 256, with(append([]Slot{Int(k.N)}, targets...), Operand(2), Scratch(0))...)
+		e.launch("add_"+wide, blocks, 256, with(append([]Slot{Int(k.N)}, targets...), Operand(2), Scratch(0))...)
 	}
-	e.launch("mean_"+suffix, 1, 256, Int(blocks), Scratch(0), Operand(3))
+	e.launch("mean_"+wide, 1, 256, Int(blocks), Scratch(0), Operand(3))
 	return e.p
 }
 

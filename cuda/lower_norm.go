@@ -135,9 +135,8 @@ func (m *normalisation) forwardRows(x, y, mean, invstd Slot) {
 	rows := m.s
 	args := append([]Slot{Float64(m.Eps)}, m.affine()...)
 	args = append(args, x, y, mean, invstd)
-	if r, ok := m.registerRows(m.C, m.Type.Size(), 512, 1, 8); ok {
-		kind := [...]string{1: "rows1", 8: "rows8"}[r.packs]
-		m.launch(kind, Dim{r.blocks(rows), 1, 1}, r.block, append([]Slot{Int(rows), Int(m.C), Int(r.threads), flag(r.packed)}, args...)...)
+	if r, ok := m.registerRows(m.C, m.Type, 512, 8); ok {
+		m.launch(r.kind("rows"), Dim{r.blocks(rows), 1, 1}, r.block, append([]Slot{Int(rows), Int(m.C), Int(r.threads), flag(r.packed)}, args...)...)
 		return
 	}
 	kind, _ := m.units(m.C, m.Type.Size())
@@ -193,7 +192,7 @@ func (m *normalisation) backwardRows() {
 	rows, parts := m.s, 0
 	x, dy, mean, invstd, dx := m.operand("x"), m.operand("dy"), m.operand("mean"), m.operand("invstd"), m.operand("dx")
 	var sums Slot
-	r, ok := m.registerRows(m.C, m.Type.Size(), 256, 1, 4)
+	r, ok := m.registerRows(m.C, m.Type, 256, 4)
 	switch {
 	case rows == 0:
 	case ok:
@@ -202,9 +201,8 @@ func (m *normalisation) backwardRows() {
 			parts = blocks
 			sums = m.scratch(2 * parts * m.C)
 		}
-		kind := [...]string{1: "rows1", 4: "rows4"}[r.packs]
 		args := append([]Slot{Int(rows), Int(m.C), Int(r.threads), flag(r.packed)}, m.affine()...)
-		m.launch("backward_"+kind, Dim{blocks, 1, 1}, r.block, append(args, x, dy, mean, invstd, dx, sums)...)
+		m.launch(r.kind("backward_rows"), Dim{blocks, 1, 1}, r.block, append(args, x, dy, mean, invstd, dx, sums)...)
 	default:
 		if m.Scale || m.Bias {
 			t := m.tiling(4)

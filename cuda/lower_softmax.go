@@ -1,6 +1,10 @@
 package cuda
 
-import "palladio/kernels"
+import (
+	"strconv"
+
+	"palladio/kernels"
+)
 
 // registerRow is how a kernel that holds rows in registers covers a row of n elements: by groups of threads of a power of two, each with up to
 // packs·16 bytes of the row.
@@ -11,19 +15,25 @@ type registerRow struct {
 	packed  bool
 }
 
-// registerRows chooses the smallest of the entry points, given by the packs that a thread holds, that covers a row of n elements in a warp; else
-// the largest with as many threads as it needs, up to most. It says whether there is one.
-func (l *lowering) registerRows(n, size, most int, packs ...int) (r registerRow, ok bool) {
-	unit := 16 / size
+// registerRows chooses the entry point for one pack a thread if that covers a row of n elements in a warp; else the one for the given packs (half as many of
+// 16-bit elements, which take twice their bytes in registers) with as many threads as it needs, up to most. It says whether that is enough.
+func (l *lowering) registerRows(n int, t kernels.DType, most, packs int) (r registerRow, ok bool) {
+	size := t.Size()
+	if size == 2 {
+		packs /= 2
+	}
 	r.packed = l.vectorised(n, size)
-	for _, r.packs = range packs {
-		if r.threads = powerOfTwo(ceilDiv(n, r.packs*unit)); r.threads <= 32 {
+	for _, r.packs = range []int{1, packs} {
+		if r.threads = powerOfTwo(ceilDiv(n, r.packs*(16/size))); r.threads <= 32 {
 			break
 		}
 	}
 	r.block = max(256, r.threads)
 	return r, r.threads <= most
 }
+
+// kind is the part of an entry point's name that says how many packs a thread holds.
+func (r *registerRow) kind(rows string) string { return rows + strconv.Itoa(r.packs) }
 
 // blocks is the number of blocks that rows take.
 func (r *registerRow) blocks(rows int) int { return ceilDiv(rows, r.block/r.threads) }
@@ -54,13 +64,12 @@ func (l *lowering) softmaxLaunch(name string, k kernels.Softmax, tensors ...Slot
 		tiles := ceilDiv(units, columns)
 		return launch("columns_"+kind, k.Outer*tiles, 256, Int(k.Len), Int(k.Inner), Int(tiles), Int(columns))
 	}
-	packs := []int{1, 8}
+	most := 8
 	if name != "softmax" {
-		packs[1] = 4
+		most = 4 // of each of two rows
 	}
-	if r, ok := l.registerRows(k.Len, size, 512, packs...); ok {
-		kind := [...]string{1: "rows1", 4: "rows4", 8: "rows8"}[r.packs]
-		return launch(kind, r.blocks(k.Outer), r.block, Int(k.Outer), Int(k.Len), Int(r.threads), flag(r.packed))
+	if r, ok := l.registerRows(k.Len, k.Type, 512, most); ok {
+		return launch(r.kind("rows"), r.blocks(k.Outer), r.block, Int(k.Outer), Int(k.Len), Int(r.threads), flag(r.packed))
 	}
 	kind, _ := l.units(k.Len, size)
 	return launch("long_"+kind, k.Outer, 1024, Int(k.Len))

@@ -36,6 +36,9 @@ func (l *lowering) sites(k kernels.Kernel, n, c int, this, other []int, t kernel
 }
 
 func (m *siteMap) launch(module, entry string, t kernels.DType, args ...Slot) Launch {
+	if t.Size() == 2 {
+		module += "_half"
+	}
 	return Launch{Module: Shipped(module), Entry: entry + "_" + m.kind + "_" + t.String(), Grid: m.grid, Block: m.block, Args: with(m.args, args...)}
 }
 

@@ -7,7 +7,19 @@ import (
 	"palladio/kernels"
 )
 
+// widenedCrossEntropy is the loss with logits, and distributions, of F32.
+func widenedCrossEntropy(k kernels.CrossEntropy) kernels.CrossEntropy {
+	if k.Labels == k.Type {
+		k.Labels = kernels.F32
+	}
+	k.Type = kernels.F32
+	return k
+}
+
 func (d *Device) prepareCrossEntropy(k kernels.CrossEntropy) (kernels.Exec, error) {
+	if isHalf(k.Type) {
+		return d.widened(k, widenedCrossEntropy(k))
+	}
 	if k.Type == kernels.F64 {
 		return newCrossEntropy(d, vecF64(d.level), k, false, false), nil
 	}
@@ -15,6 +27,9 @@ func (d *Device) prepareCrossEntropy(k kernels.CrossEntropy) (kernels.Exec, erro
 }
 
 func (d *Device) prepareCrossEntropyBackward(k kernels.CrossEntropyBackward) (kernels.Exec, error) {
+	if isHalf(k.Of.Type) {
+		return d.widened(k, kernels.CrossEntropyBackward{Of: widenedCrossEntropy(k.Of), PerSample: k.PerSample})
+	}
 	if k.Of.Type == kernels.F64 {
 		return newCrossEntropy(d, vecF64(d.level), k.Of, true, k.PerSample), nil
 	}

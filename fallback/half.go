@@ -28,6 +28,9 @@ type narrowOperand struct {
 	dir               kernels.Dir
 }
 
+// isHalf says whether t is a type of 16 bits, which the CPU computes in f32.
+func isHalf(t kernels.DType) bool { return t == kernels.F16 || t == kernels.BF16 }
+
 // widened plans k by way of wide, which differs from k in operands of F16 or BF16 that are F32 there.
 func (d *Device) widened(k, wide kernels.Kernel) (kernels.Exec, error) {
 	inner, err := d.Prepare(wide)

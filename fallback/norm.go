@@ -23,6 +23,11 @@ func (p *pool) inParts(parts, bytes int, t task) {
 }
 
 func (d *Device) prepareNorm(k kernels.Norm) (kernels.Exec, error) {
+	if isHalf(k.Type) {
+		wide := k
+		wide.Type = kernels.F32
+		return d.widened(k, wide)
+	}
 	switch {
 	case k.Type != kernels.F32:
 		return d.ref.Prepare(k)
@@ -33,6 +38,11 @@ func (d *Device) prepareNorm(k kernels.Norm) (kernels.Exec, error) {
 }
 
 func (d *Device) prepareNormBackward(k kernels.NormBackward) (kernels.Exec, error) {
+	if isHalf(k.Of.Type) {
+		wide := k
+		wide.Of.Type = kernels.F32
+		return d.widened(k, wide)
+	}
 	switch {
 	case k.Of.Type != kernels.F32:
 		return d.ref.Prepare(k)

@@ -52,6 +52,11 @@ func windowTable(k kernels.Pool) (t tapTable, ok bool) {
 }
 
 func (d *Device) preparePool(k kernels.Pool) (kernels.Exec, error) {
+	if isHalf(k.Type) {
+		wide := k
+		wide.Type = kernels.F32
+		return d.widened(k, wide)
+	}
 	table, ok := windowTable(k)
 	if !ok || k.Type != kernels.F32 {
 		return d.ref.Prepare(k)
@@ -71,6 +76,11 @@ func (d *Device) preparePool(k kernels.Pool) (kernels.Exec, error) {
 // preparePoolBackward plans the gradient from the input's side: each input pixel gathers from the windows that it lies in, so
 // that parts are independent and the sum has one order.
 func (d *Device) preparePoolBackward(b kernels.PoolBackward) (kernels.Exec, error) {
+	if isHalf(b.Of.Type) {
+		wide := b
+		wide.Of.Type = kernels.F32
+		return d.widened(b, wide)
+	}
 	k := b.Of
 	table, ok := windowTable(k)
 	if !ok || k.Type != kernels.F32 {

@@ -54,6 +54,11 @@ func resizeTable(k kernels.Resize) (t tapTable, ok bool) {
 }
 
 func (d *Device) prepareResize(k kernels.Resize) (kernels.Exec, error) {
+	if isHalf(k.Type) {
+		wide := k
+		wide.Type = kernels.F32
+		return d.widened(k, wide)
+	}
 	table, ok := resizeTable(k)
 	if !ok || k.Type != kernels.F32 {
 		return d.ref.Prepare(k)
@@ -64,6 +69,11 @@ func (d *Device) prepareResize(k kernels.Resize) (kernels.Exec, error) {
 }
 
 func (d *Device) prepareResizeBackward(b kernels.ResizeBackward) (kernels.Exec, error) {
+	if isHalf(b.Of.Type) {
+		wide := b
+		wide.Of.Type = kernels.F32
+		return d.widened(b, wide)
+	}
 	k := b.Of
 	table, ok := resizeTable(k)
 	if !ok || k.Type != kernels.F32 {

@@ -17,6 +17,11 @@ const softmaxChunk = 2048
 const softmaxTile = 256
 
 func (d *Device) prepareSoftmax(k kernels.Softmax) (kernels.Exec, error) {
+	if isHalf(k.Type) {
+		wide := k
+		wide.Type = kernels.F32
+		return d.widened(k, wide)
+	}
 	if k.Type == kernels.F64 {
 		return newSoftmax(d, vecF64(d.level), k, false), nil
 	}
@@ -24,6 +29,11 @@ func (d *Device) prepareSoftmax(k kernels.Softmax) (kernels.Exec, error) {
 }
 
 func (d *Device) prepareSoftmaxBackward(k kernels.SoftmaxBackward) (kernels.Exec, error) {
+	if isHalf(k.Of.Type) {
+		wide := k
+		wide.Of.Type = kernels.F32
+		return d.widened(k, wide)
+	}
 	if k.Of.Type == kernels.F64 {
 		return newSoftmax(d, vecF64(d.level), k.Of, true), nil
 	}

@@ -10,9 +10,11 @@ import "fmt"
 // q' = 0 count as 0 even where x is -Inf. Samples whose label is IgnoreIndex (where Ignore) have loss 0. The mean is over the
 // samples that are not ignored, and 0 if there are none. A label outside 0 … C-1 makes Run fail (Szegedy et al. 2016, section 7).
 //
+// F16 and BF16 are the types of logits and probabilities alone: losses, mean and lse are F32 then.
+//
 // Operands: logits[N, C], labels[N] or probabilities[N, C]; losses[N], mean[], lse[N].
 type CrossEntropy struct {
-	Type        DType // F32 or F64
+	Type        DType // F32, F64, F16 or BF16
 	N, C        int
 	Labels      DType   // I32 or I64: class numbers; equal to Type: a distribution for each sample
 	Smoothing   float64 // in [0, 1)
@@ -32,14 +34,15 @@ func (k CrossEntropy) targets() Operand {
 
 // Operands lists logits, labels (or probabilities), losses, mean, lse.
 func (k CrossEntropy) Operands() []Operand {
+	t := accumulator(k.Type)
 	return []Operand{{"logits", In, k.Type, []int{k.N, k.C}}, k.targets(),
-		{"losses", Out, k.Type, []int{k.N}}, {"mean", Out, k.Type, nil}, {"lse", Out, k.Type, []int{k.N}}}
+		{"losses", Out, t, []int{k.N}}, {"mean", Out, t, nil}, {"lse", Out, t, []int{k.N}}}
 }
 
 // Validate checks types, extents and constants.
 func (k CrossEntropy) Validate() error {
-	if k.Type != F32 && k.Type != F64 {
-		return fmt.Errorf("cross_entropy: type %s, want f32 or f64", k.Type)
+	if err := checkFloat("cross_entropy", k.Type); err != nil {
+		return err
 	}
 	if k.Labels != I32 && k.Labels != I64 && k.Labels != k.Type {
 		return fmt.Errorf("cross_entropy: labels of type %s, want i32 or i64 (classes) or %s (probabilities)", k.Labels, k.Type)
@@ -70,7 +73,7 @@ func (k CrossEntropy) Cost() Cost {
 
 // Tolerance bounds the error by the largest loss: small losses are differences of larger numbers.
 func (k CrossEntropy) Tolerance() Tolerance {
-	e := k.Type.Epsilon()
+	e := accumulator(k.Type).Epsilon()
 	return Tolerance{Abs: 32 * e, Rel: 16 * e, Norm: 32 * e}
 }
 
@@ -104,12 +107,12 @@ func (k CrossEntropyBackward) Family() string { return "cross_entropy_backward" 
 
 // Operands lists logits, labels (or probabilities), lse, dlosses or dmean, dlogits.
 func (k CrossEntropyBackward) Operands() []Operand {
-	c := k.Of
-	d := Operand{"dmean", In, c.Type, nil}
+	c, t := k.Of, accumulator(k.Of.Type)
+	d := Operand{"dmean", In, t, nil}
 	if k.PerSample {
-		d = Operand{"dlosses", In, c.Type, []int{c.N}}
+		d = Operand{"dlosses", In, t, []int{c.N}}
 	}
-	return []Operand{{"logits", In, c.Type, []int{c.N, c.C}}, c.targets(), {"lse", In, c.Type, []int{c.N}}, d,
+	return []Operand{{"logits", In, c.Type, []int{c.N, c.C}}, c.targets(), {"lse", In, t, []int{c.N}}, d,
 		{"dlogits", Out, c.Type, []int{c.N, c.C}}}
 }
 
@@ -129,8 +132,8 @@ func (k CrossEntropyBackward) MayAlias(out, in int) bool { return out == 4 && in
 
 // Tolerance bounds the error of a probability that the rounding of x - lse brings.
 func (k CrossEntropyBackward) Tolerance() Tolerance {
-	e := k.Of.Type.Epsilon()
-	return Tolerance{Abs: e, Rel: 32 * e, Norm: 64 * e}
+	e := accumulator(k.Of.Type).Epsilon()
+	return roundedTo(k.Of.Type, Tolerance{Abs: e, Rel: 32 * e, Norm: 64 * e})
 }
 
 func (k CrossEntropyBackward) String() string {

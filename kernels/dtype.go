@@ -114,3 +114,15 @@ func (t DType) SetValue(b []byte, i int, v float64) {
 		b[i] = uint8(v)
 	}
 }
+
+// roundedTo adds to a tolerance the rounding of results of about that error to F16 or BF16; other types round nothing more.
+func roundedTo(t DType, tol Tolerance) Tolerance {
+	switch t {
+	case F16:
+		tol.Abs += 0x1p-24 // the smallest number
+		tol.Rel += 2 * F16.Epsilon()
+	case BF16:
+		tol.Rel += 2 * BF16.Epsilon() // both results are rounded, perhaps to neighbours
+	}
+	return tol
+}

@@ -215,14 +215,7 @@ func (g GEMM) Tolerance() Tolerance {
 		const half = 0x1p-11 // of tf32
 		t = Tolerance{Abs: half * (1 + 4*math.Sqrt(k)*alpha), Rel: 4 * half, Norm: 4 * half}
 	}
-	switch g.OutType() {
-	case F16:
-		t.Abs += 0x1p-24 // the smallest number
-		t.Rel += 2 * F16.Epsilon()
-	case BF16:
-		t.Rel += 2 * BF16.Epsilon() // both results are rounded, perhaps to neighbours
-	}
-	return t
+	return roundedTo(g.OutType(), t)
 }
 
 func (g GEMM) String() string {

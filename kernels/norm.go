@@ -39,8 +39,10 @@ func (k NormKind) String() string {
 // with the unbiased variance (sum of squares over n-1) for running_var; then y, and, but for BatchInference, the statistics that
 // NormBackward needs: mean (but for RMSNorm) and invstd, each of shape StatShape. An empty batch has mean 0 and variance
 // 0 and leaves the running statistics alone.
+//
+// F16 and BF16 are the types of x and y alone: parameters and statistics are F32 then, arithmetic too, and y is rounded once.
 type Norm struct {
-	Type          DType // F32 or F64
+	Type          DType // F32, F64, F16 or BF16
 	Kind          NormKind
 	N, Spatial, C int
 	Groups        int // of GroupNorm; divides C
@@ -85,10 +87,10 @@ func (k Norm) shape() []int { return []int{k.N, k.Spatial, k.C} }
 // parameters lists the affine parameters that are present.
 func (k Norm) parameters(ops []Operand, dir Dir, prefix string) []Operand {
 	if k.Scale {
-		ops = append(ops, Operand{prefix + "scale", dir, k.Type, []int{k.C}})
+		ops = append(ops, Operand{prefix + "scale", dir, accumulator(k.Type), []int{k.C}})
 	}
 	if k.Bias {
-		ops = append(ops, Operand{prefix + "bias", dir, k.Type, []int{k.C}})
+		ops = append(ops, Operand{prefix + "bias", dir, accumulator(k.Type), []int{k.C}})
 	}
 	return ops
 }
@@ -101,7 +103,7 @@ func (k Norm) Operands() []Operand {
 		if k.Kind == BatchTraining {
 			dir = InOut
 		}
-		ops = append(ops, Operand{"running_mean", dir, k.Type, []int{k.C}}, Operand{"running_var", dir, k.Type, []int{k.C}})
+		ops = append(ops, Operand{"running_mean", dir, accumulator(k.Type), []int{k.C}}, Operand{"running_var", dir, accumulator(k.Type), []int{k.C}})
 	}
 	ops = append(ops, Operand{"y", Out, k.Type, k.shape()})
 	if k.Kind == BatchInference {
@@ -113,15 +115,15 @@ func (k Norm) Operands() []Operand {
 // statistics lists the saved ones.
 func (k Norm) statistics(ops []Operand, dir Dir) []Operand {
 	if k.Kind != RMSNorm {
-		ops = append(ops, Operand{"mean", dir, k.Type, k.StatShape()})
+		ops = append(ops, Operand{"mean", dir, accumulator(k.Type), k.StatShape()})
 	}
-	return append(ops, Operand{"invstd", dir, k.Type, k.StatShape()})
+	return append(ops, Operand{"invstd", dir, accumulator(k.Type), k.StatShape()})
 }
 
 // Validate checks types, extents, groups and constants.
 func (k Norm) Validate() error {
-	if k.Type != F32 && k.Type != F64 {
-		return fmt.Errorf("norm: type %s, want f32 or f64", k.Type)
+	if err := checkFloat("norm", k.Type); err != nil {
+		return err
 	}
 	if int(k.Kind) >= len(normKinds) {
 		return fmt.Errorf("norm: unknown kind %d", k.Kind)
@@ -167,8 +169,8 @@ func (k Norm) MayAlias(out, in int) bool {
 
 // Tolerance follows the number of values that a statistic sums.
 func (k Norm) Tolerance() Tolerance {
-	e := k.Type.Epsilon()
-	return Tolerance{Abs: e, Rel: 32 * e, Norm: 64 * e}
+	e := accumulator(k.Type).Epsilon()
+	return roundedTo(k.Type, Tolerance{Abs: e, Rel: 32 * e, Norm: 64 * e})
 }
 
 func (k Norm) String() string { return "norm " + k.attributes() }
@@ -216,13 +218,13 @@ func (k NormBackward) Operands() []Operand {
 	n := k.Of
 	ops := []Operand{{"x", In, n.Type, n.shape()}, {"dy", In, n.Type, n.shape()}}
 	if n.Scale {
-		ops = append(ops, Operand{"scale", In, n.Type, []int{n.C}})
+		ops = append(ops, Operand{"scale", In, accumulator(n.Type), []int{n.C}})
 	}
 	if n.Bias && n.Act == ReLU {
-		ops = append(ops, Operand{"bias", In, n.Type, []int{n.C}})
+		ops = append(ops, Operand{"bias", In, accumulator(n.Type), []int{n.C}})
 	}
 	if n.Kind == BatchInference {
-		ops = append(ops, Operand{"running_mean", In, n.Type, []int{n.C}}, Operand{"running_var", In, n.Type, []int{n.C}})
+		ops = append(ops, Operand{"running_mean", In, accumulator(n.Type), []int{n.C}}, Operand{"running_var", In, accumulator(n.Type), []int{n.C}})
 	} else {
 		ops = n.statistics(ops, In)
 	}
@@ -250,8 +252,8 @@ func (k NormBackward) MayAlias(out, in int) bool {
 
 // Tolerance follows the sums.
 func (k NormBackward) Tolerance() Tolerance {
-	e := k.Of.Type.Epsilon()
-	return Tolerance{Abs: e, Rel: 32 * e, Norm: 128 * e}
+	e := accumulator(k.Of.Type).Epsilon()
+	return roundedTo(k.Of.Type, Tolerance{Abs: e, Rel: 32 * e, Norm: 128 * e})
 }
 
 func (k NormBackward) String() string { return "norm_backward " + k.Of.attributes() }

@@ -58,6 +58,22 @@ func normCases() []Case {
 		k := normCase("norm "+name+" NaN and infinities", base, Fill{Kind: Cycle, Values: values})
 		cs = append(cs, k)
 	}
+	for _, t := range []DType{F16, BF16} {
+		for kind := BatchTraining; kind <= InstanceNorm; kind++ {
+			for _, k := range []Norm{NewNorm(kind, 3, 35, 24, 4), NewNorm(kind, 2, 9, 14, 2), NewNorm(kind, 2, 40, 7, 7), NewNorm(kind, 2, 3, 1000, 8)} {
+				k.Type = t
+				name := fmt.Sprintf("%s %s %s", kind, t, dims(k.shape()))
+				add(name, k, Fill{})
+				k.Act = ReLU
+				cs = append(cs, normCase("norm "+name+" relu", k, Fill{}))
+			}
+		}
+		for _, c := range []int{9001, 16392} {
+			k := NewNorm(LayerNorm, 1, 3, c, 0)
+			k.Type = t
+			add(fmt.Sprintf("layer %s c%d", t, c), k, Fill{})
+		}
+	}
 	return append(cs, largeNormCases()...)
 }
 

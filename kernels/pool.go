@@ -30,8 +30,9 @@ func (k PoolKind) String() string {
 //
 // Operands: x[N, In…, C]; y[N, Out…, C]; where Argmax, argmax[N, Out…, C] of I32: the position of the maximum within the
 // image's spatial axes, flat and row-major (the first of equal ones; the first NaN if there is one).
+// F16 and BF16 are summed in f32 and rounded once.
 type Pool struct {
-	Type     DType // F32 or F64
+	Type     DType // F32, F64, F16 or BF16
 	Kind     PoolKind
 	N, C     int
 	In       []int // spatial extents, one to three axes
@@ -145,8 +146,8 @@ func (k Pool) Operands() []Operand {
 
 // Validate checks types, extents, windows and padding.
 func (k Pool) Validate() error {
-	if k.Type != F32 && k.Type != F64 {
-		return fmt.Errorf("pool: type %s, want f32 or f64", k.Type)
+	if err := checkFloat("pool", k.Type); err != nil {
+		return err
 	}
 	if k.Kind > AvgPool {
 		return fmt.Errorf("pool: unknown kind %d", k.Kind)
@@ -231,7 +232,7 @@ func (k Pool) Tolerance() Tolerance {
 	if k.Kind == MaxPool {
 		return Tolerance{}
 	}
-	return Tolerance{Abs: tiny(k.Type), Rel: 8 * k.Type.Epsilon(), Norm: k.sumTolerance()}
+	return roundedTo(k.Type, Tolerance{Abs: tiny(k.Type), Rel: 8 * accumulator(k.Type).Epsilon(), Norm: k.sumTolerance()})
 }
 
 // sumTolerance allows for the rounding of a sum over a window, one part in the last place for each doubling squared.
@@ -241,7 +242,7 @@ func (k Pool) sumTolerance() float64 {
 		lo, hi, _ := k.Range(d, k.Out()[d]/2)
 		n *= float64(hi - lo)
 	}
-	return k.Type.Epsilon() * (8 + 4*math.Sqrt(n))
+	return accumulator(k.Type).Epsilon() * (8 + 4*math.Sqrt(n))
 }
 
 func (k Pool) String() string { return "pool " + k.attributes() }
@@ -307,8 +308,8 @@ func (k PoolBackward) Cost() Cost {
 
 // Tolerance follows the number of windows that hold a position.
 func (k PoolBackward) Tolerance() Tolerance {
-	e := k.Of.Type.Epsilon()
-	return Tolerance{Abs: e * 0x1p-20, Rel: 8 * e, Norm: k.Of.sumTolerance()}
+	e := accumulator(k.Of.Type).Epsilon()
+	return roundedTo(k.Of.Type, Tolerance{Abs: e * 0x1p-20, Rel: 8 * e, Norm: k.Of.sumTolerance()})
 }
 
 func (k PoolBackward) String() string { return "pool_backward " + k.Of.attributes() }

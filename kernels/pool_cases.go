@@ -54,6 +54,20 @@ func poolCases() []Case {
 		add("f64", k, err, Fill{})
 		k.C = 4
 		add("f64 c4", k, err, Fill{})
+		for _, t := range []DType{F16, BF16} {
+			for _, c := range []int{5, 24} {
+				k.Type, k.C = t, c
+				add(fmt.Sprintf("%s c%d", t, c), k, err, Fill{})
+				global, err := NewGlobalPool(kind, []int{2, 9, 8, c})
+				global.Type = t
+				add(fmt.Sprintf("%s global c%d", t, c), global, err, Fill{})
+			}
+		}
+		for _, t := range []DType{F16, BF16} {
+			large, err := NewGlobalPool(kind, []int{1, 128, 80, 8})
+			large.Type = t
+			add(fmt.Sprintf("%s global large", t), large, err, Fill{})
+		}
 		k.Type, k.C = F32, 3
 		add("NaN and infinities", k, err, odd)
 	}
@@ -117,6 +131,12 @@ func resizeCases() []Case {
 			add(name+"f64", k)
 			k.C = 4
 			add(name+"f64 c4", k)
+			for _, t := range []DType{F16, BF16} {
+				k.Type, k.C = t, 5
+				add(fmt.Sprintf("%s%s c5", name, t), k)
+				k.C = 16
+				add(fmt.Sprintf("%s%s c16", name, t), k)
+			}
 			k = base
 			k.N, k.C, k.Out = 9, 40, []int{30, 31}
 			add(name+"large", k)

@@ -44,9 +44,11 @@ func (g ResizeGrid) String() string {
 // Resize interpolates a feature map x[N, In…, C] to y[N, Out…, C], axis by axis. With u the position that the grid gives, held to
 // [0, in-1]: Linear takes (1-t)·x[i] + t·x[i+1] with i = ⌊u⌋, t = u - i; Nearest takes x[⌊u + 1/2⌋], or, on the Asymmetric grid, x[⌊u⌋].
 //
+// F16 and BF16 are interpolated in f32 and rounded once.
+//
 // Operands: x, y.
 type Resize struct {
-	Type    DType // F32 or F64
+	Type    DType // F32, F64, F16 or BF16
 	Mode    ResizeMode
 	Grid    ResizeGrid
 	N, C    int
@@ -112,8 +114,8 @@ func (k Resize) Operands() []Operand {
 
 // Validate checks type, mode, grid and extents.
 func (k Resize) Validate() error {
-	if k.Type != F32 && k.Type != F64 {
-		return fmt.Errorf("resize: type %s, want f32 or f64", k.Type)
+	if err := checkFloat("resize", k.Type); err != nil {
+		return err
 	}
 	if k.Mode > Linear || k.Grid > Asymmetric {
 		return fmt.Errorf("resize: unknown mode %d or grid %d", k.Mode, k.Grid)
@@ -148,7 +150,8 @@ func (k Resize) Tolerance() Tolerance {
 	if k.Mode == Nearest {
 		return Tolerance{}
 	}
-	return Tolerance{Abs: tiny(k.Type), Rel: 8 * k.Type.Epsilon(), Norm: 8 * k.Type.Epsilon()}
+	e := accumulator(k.Type).Epsilon()
+	return roundedTo(k.Type, Tolerance{Abs: tiny(k.Type), Rel: 8 * e, Norm: 8 * e})
 }
 
 func (k Resize) String() string { return "resize " + k.attributes() }
@@ -191,11 +194,11 @@ func (k ResizeBackward) Cost() Cost {
 
 // Tolerance follows the number of outputs that take one input.
 func (k ResizeBackward) Tolerance() Tolerance {
-	e, n := k.Of.Type.Epsilon(), 1.0
+	e, n := accumulator(k.Of.Type).Epsilon(), 1.0
 	for d := range k.Of.In {
 		n *= 2 + 2*float64(k.Of.Out[d])/float64(k.Of.In[d])
 	}
-	return Tolerance{Abs: e * 0x1p-20, Rel: 8 * e, Norm: e * (8 + 4*math.Sqrt(n))}
+	return roundedTo(k.Of.Type, Tolerance{Abs: e * 0x1p-20, Rel: 8 * e, Norm: e * (8 + 4*math.Sqrt(n))})
 }
 
 func (k ResizeBackward) String() string { return "resize_backward " + k.Of.attributes() }

@@ -8,9 +8,11 @@ import "fmt"
 //
 // A line of nothing but -Inf, or with +Inf or NaN in it, gives NaN all along (0/0), as the formula does.
 //
+// F16 and BF16 are computed in f32 and rounded once.
+//
 // Operands: x, y.
 type Softmax struct {
-	Type              DType // F32 or F64
+	Type              DType // F32, F64, F16 or BF16
 	Outer, Len, Inner int
 	Log               bool
 }
@@ -39,8 +41,8 @@ func (k Softmax) Operands() []Operand {
 
 // Validate checks the type and the extents.
 func (k Softmax) Validate() error {
-	if k.Type != F32 && k.Type != F64 {
-		return fmt.Errorf("softmax: type %s, want f32 or f64", k.Type)
+	if err := checkFloat("softmax", k.Type); err != nil {
+		return err
 	}
 	return CheckShape("softmax", k.shape(), 0)
 }
@@ -54,11 +56,11 @@ func (k Softmax) MayAlias(out, in int) bool { return out == 1 && in == 0 }
 // Tolerance bounds each probability relative to itself, since the largest is at least 1/Len; logarithms also by the size of the
 // largest of them.
 func (k Softmax) Tolerance() Tolerance {
-	e := k.Type.Epsilon()
+	e := accumulator(k.Type).Epsilon()
 	if k.Log {
-		return Tolerance{Abs: 16 * e, Rel: 16 * e, Norm: 4 * e}
+		return roundedTo(k.Type, Tolerance{Abs: 16 * e, Rel: 16 * e, Norm: 4 * e})
 	}
-	return Tolerance{Abs: tiny(k.Type), Rel: 64 * e, Norm: 16 * e}
+	return roundedTo(k.Type, Tolerance{Abs: tiny(k.Type), Rel: 64 * e, Norm: 16 * e})
 }
 
 // tiny is below which results may be flushed to zero.
@@ -112,8 +114,8 @@ func (k SoftmaxBackward) MayAlias(out, in int) bool { return out == 2 && in < 2 
 
 // Tolerance follows the sum, which may cancel.
 func (k SoftmaxBackward) Tolerance() Tolerance {
-	e := k.Of.Type.Epsilon()
-	return Tolerance{Abs: e * 0x1p-20, Rel: 32 * e, Norm: 64 * e}
+	e := accumulator(k.Of.Type).Epsilon()
+	return roundedTo(k.Of.Type, Tolerance{Abs: e * 0x1p-20, Rel: 32 * e, Norm: 64 * e})
 }
 
 func (k SoftmaxBackward) String() string { return k.Of.name("softmax_backward") }

@@ -36,6 +36,13 @@ func softmaxCases() []Case {
 		add("f64 rows of 700", Softmax{Type: F64, Outer: 3, Len: 700, Inner: 1}, Fill{})
 		add("f64 row of 9002", Softmax{Type: F64, Outer: 2, Len: 9002, Inner: 1}, Fill{})
 		add("long lines inner 36", Softmax{Outer: 2, Len: 301, Inner: 36}, Fill{})
+		for _, t := range []DType{F16, BF16} {
+			for _, n := range []int{10, 16, 197, 264, 1000, 9001, 16392} {
+				add(fmt.Sprintf("%s line %d", t, n), Softmax{Type: t, Outer: 3, Len: n, Inner: 1}, Fill{})
+			}
+			add(fmt.Sprintf("%s inner 7", t), Softmax{Type: t, Outer: 2, Len: 30, Inner: 7}, Fill{})
+			add(fmt.Sprintf("%s inner 24", t), Softmax{Type: t, Outer: 2, Len: 30, Inner: 24}, Fill{})
+		}
 		add("one row", Softmax{Outer: 1, Len: 10, Inner: 1}, Fill{})
 		add("many rows", Softmax{Outer: 3000, Len: 10, Inner: 1}, Fill{})
 		add("no rows", Softmax{Outer: 0, Len: 10, Inner: 1}, Fill{})
@@ -88,6 +95,12 @@ func crossEntropyCases() []Case {
 	for _, c := range []int{16, 500, 9001, 9002} {
 		add(fmt.Sprintf("f64 i32 c%d", c), CrossEntropy{Type: F64, N: 3, C: c, Labels: I32}, Fill{}, classes(c))
 		add(fmt.Sprintf("f64 probabilities c%d", c), CrossEntropy{Type: F64, N: 2, C: c, Labels: F64}, Fill{}, Fill{Kind: Uniform, Lo: 0, Hi: 2 / float64(c)})
+	}
+	for _, t := range []DType{F16, BF16} {
+		for _, c := range []int{10, 16, 264, 1000, 9001, 16392} {
+			add(fmt.Sprintf("%s i32 c%d", t, c), CrossEntropy{Type: t, N: 5, C: c, Labels: I32, Smoothing: 0.1}, Fill{}, classes(c))
+			add(fmt.Sprintf("%s probabilities c%d", t, c), CrossEntropy{Type: t, N: 3, C: c, Labels: t}, Fill{}, Fill{Kind: Uniform, Lo: 0, Hi: 2 / float64(c)})
+		}
 	}
 	add("many samples", CrossEntropy{N: 3001, C: 10, Labels: I32}, Fill{}, classes(10))
 	add("one sample", CrossEntropy{N: 1, C: 10, Labels: I64}, Fill{}, classes(10))

@@ -59,6 +59,9 @@ DEVICE void eachRow(u64 from, u64 end, u64 step, F f) {
     }
 }
 
+// rowsAtOnce is how many rows of V elements a thread holds at a time.
+template <int V> constexpr int rowsAtOnce = V > 4 ? 2 : 4;
+
 // loadRows reads a unit of each of N rows; stride is the elements between rows.
 template <typename T, int N, int V>
 DEVICE void loadRows(Wide<T> (&v)[N][V], const T* p, u64 stride) {

@@ -1,8 +1,8 @@
 // Cross-entropy of f32 and f64: see crossentropy.cuh.
 #include "crossentropy.cuh"
 
-CROSS_ENTROPY(float, float, f32)
-CROSS_ENTROPY(double, double, f64)
+CROSS_ENTROPY(float, float, f32, 4)
+CROSS_ENTROPY(double, double, f64, 4)
 
 KERNEL(1024, 1) cross_entropy_count(u64 rows, LABELS, u32* counts) { crossEntropyCount(rows, TARGETS(float, nullptr), counts); }
 KERNEL(256, 4) cross_entropy_add_f32(u64 rows, LABELS, const float* losses, double* sums) {

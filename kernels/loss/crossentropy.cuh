@@ -103,7 +103,7 @@ DEVICE void crossEntropyLong(const Targets<T>& to, const T* x, Wide<T>* losses, 
     LogSum<A> s = emptyLogSum<A>();
     double logits = 0; // their sum, where all classes count alike
     bool even = classes && to.smoothing > 0;
-    eachRow<3>(threadX() * V, to.classes, stride, [&](auto units, u64 i) {
+    eachRow<(V > 4 ? 1 : 3)>(threadX() * V, to.classes, stride, [&](auto units, u64 i) {
         constexpr int N = decltype(units)::count;
         A v[N][V];
         loadRows(v, row + i, stride);
@@ -118,7 +118,7 @@ DEVICE void crossEntropyLong(const Targets<T>& to, const T* x, Wide<T>* losses, 
     A keep = (A)(1 - to.smoothing), spread = (A)(to.smoothing / to.classes);
     double loss = even ? -(double)spread * logits : 0;
     if constexpr (!classes) {
-        eachRow<2>(threadX() * V, to.classes, stride, [&](auto units, u64 i) {
+        eachRow<(V > 4 ? 1 : 2)>(threadX() * V, to.classes, stride, [&](auto units, u64 i) {
             constexpr int N = decltype(units)::count;
             A v[N][V], q[N][V];
             loadRows(v, row + i, stride);
@@ -268,11 +268,11 @@ DEVICE void crossEntropyBackward(u64 rows, u32 threads, bool shared, const u32* 
                                                                      const T* x, const A* lse, const A* upstream, T* dx) {                      \
         crossEntropyBackward<T, isClasses, V>(rows, threads, shared, counts, blocks, TARGETS(T, (const T*)labels), x, lse, upstream, dx);       \
     }
-#define CROSS_ENTROPY_OF(T, A, suffix, name, isClasses)                          \
+#define CROSS_ENTROPY_OF(T, A, suffix, name, isClasses, rows)                          \
     CROSS_ENTROPY_ROWS(T, A, suffix, name, isClasses, 1, 256, 4)                 \
-    CROSS_ENTROPY_ROWS(T, A, suffix, name, isClasses, 4, 512, 1)                 \
+    CROSS_ENTROPY_ROWS(T, A, suffix, name, isClasses, rows, 512, 1)                 \
     CROSS_ENTROPY_UNITS(T, A, suffix, name, isClasses, single, 1)                \
     CROSS_ENTROPY_UNITS(T, A, suffix, name, isClasses, packed, Pack<T>::size)
-#define CROSS_ENTROPY(T, A, suffix)                     \
-    CROSS_ENTROPY_OF(T, A, suffix, classes, true)       \
-    CROSS_ENTROPY_OF(T, A, suffix, distributions, false)
+#define CROSS_ENTROPY(T, A, suffix, rows)                     \
+    CROSS_ENTROPY_OF(T, A, suffix, classes, true, rows)       \
+    CROSS_ENTROPY_OF(T, A, suffix, distributions, false, rows)

@@ -158,7 +158,7 @@ DEVICE void normSums(u64 n, u64 s, u64 c, u32 tiles, u32 columns, u64 chunk, u64
     Pair<double> all[V];
 #pragma unroll
     for (int j = 0; j < V; j++) all[j] = {0, 0};
-    eachRow<4>(f.from, f.end, t.height, [&](auto rows, u64 r) {
+    eachRow<rowsAtOnce<V>>(f.from, f.end, t.height, [&](auto rows, u64 r) {
         constexpr int N = decltype(rows)::count;
         A v[N][V], d[N][V];
         loadRows(v, x + f.at(r), t.height * c);
@@ -261,7 +261,7 @@ DEVICE void normBackwardApply(u64 n, u64 s, u64 c, u32 tiles, u32 columns, u64 c
             gx[j] = expectations[n * groups + set];
         }
     }
-    eachRow<2>(f.from, f.end, t.height, [&](auto rows, u64 r) {
+    eachRow<rowsAtOnce<V> / 2>(f.from, f.end, t.height, [&](auto rows, u64 r) {
         constexpr int N = decltype(rows)::count;
         A v[N][V], d[N][V];
         loadRows(v, x + f.at(r), t.height * c);

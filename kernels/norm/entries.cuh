@@ -1,4 +1,4 @@
-// The entry points for a type of elements.
+// The entry points for a type of elements. rows and backwardRows are the packs of a row that a thread holds at most.
 #pragma once
 #include "backward.cuh"
 
@@ -23,7 +23,7 @@
                                                          const A* mean, const A* invstd, T* dx) {                                            \
         normBackwardLong<T, V>(c, {scale, bias, relu != 0}, x, dy, mean, invstd, dx);                                                        \
     }                                                                                                                                        \
-    KERNEL(256, 3) norm_statistics_##kind##_##suffix(u64 n, u64 s, u64 c, u32 tiles, u32 columns, u64 chunk, const T* x, A* means,           \
+    KERNEL(256, sizeof(T) == 2 ? 2 : 3) norm_statistics_##kind##_##suffix(u64 n, u64 s, u64 c, u32 tiles, u32 columns, u64 chunk, const T* x, A* means,           \
                                                      A* squares) {                                                                           \
         normStatistics<T, V>(n, s, c, tiles, columns, chunk, x, means, squares);                                                             \
     }                                                                                                                                        \
@@ -37,18 +37,18 @@
                                                const T* dy, A* sums) {                                                                       \
         normSums<T, V>(n, s, c, tiles, columns, chunk, groups, eps, mean, deviation, {scale, bias, relu != 0}, x, dy, sums);                 \
     }                                                                                                                                        \
-    KERNEL(256, 4) norm_backward_apply_##kind##_##suffix(u64 n, u64 s, u64 c, u32 tiles, u32 columns, u64 chunk, u64 groups, double eps,     \
+    KERNEL(256, sizeof(T) == 2 ? 2 : 4) norm_backward_apply_##kind##_##suffix(u64 n, u64 s, u64 c, u32 tiles, u32 columns, u64 chunk, u64 groups, double eps,     \
                                                          const A* mean, const A* deviation, const A* scale, const A* bias, u32 relu,         \
                                                          const T* x, const T* dy, const A* expectations, T* dx) {                            \
         normBackwardApply<T, V>(n, s, c, tiles, columns, chunk, groups, eps, mean, deviation, {scale, bias, relu != 0}, x, dy,               \
                                 expectations, dx);                                                                                           \
     }
 
-#define NORM(T, A, suffix)                                                                                                                   \
+#define NORM(T, A, suffix, rows, backwardRows)                                                                                                                   \
     NORM_ROWS(T, A, suffix, 1, 256, 4)                                                                                                       \
-    NORM_ROWS(T, A, suffix, 8, 512, 1)                                                                                                       \
-    NORM_BACKWARD_ROWS(T, A, suffix, 1, 256, 4)                                                                                              \
-    NORM_BACKWARD_ROWS(T, A, suffix, 4, 256, 1)                                                                                              \
+    NORM_ROWS(T, A, suffix, rows, 512, 1)                                                                                                       \
+    NORM_BACKWARD_ROWS(T, A, suffix, 1, 256, sizeof(T) == 2 ? 2 : 4)                                                                                              \
+    NORM_BACKWARD_ROWS(T, A, suffix, backwardRows, 256, 1)                                                                                              \
     NORM_UNITS(T, A, suffix, single, 1)                                                                                                      \
     NORM_UNITS(T, A, suffix, packed, Pack<T>::size)                                                                                          \
     KERNEL(256, 4) norm_join_##suffix(u64 sets, u32 threads, u64 groups, u64 s, u64 c, u64 chunks, u64 chunk, double eps, double momentum,   \

@@ -190,7 +190,7 @@ DEVICE void normStatistics(u64 n, u64 s, u64 c, u32 tiles, u32 columns, u64 chun
     Spread<A> all[V];
 #pragma unroll
     for (int j = 0; j < V; j++) all[j] = {0, 0, 0};
-    eachRow<4>(f.from, f.end, t.height, [&](auto rows, u64 r) {
+    eachRow<rowsAtOnce<V>>(f.from, f.end, t.height, [&](auto rows, u64 r) {
         constexpr int N = decltype(rows)::count;
         A v[N][V];
         loadRows(v, x + f.at(r), t.height * c);
@@ -284,7 +284,7 @@ DEVICE void normApply(u64 n, u64 s, u64 c, u32 tiles, u32 columns, u64 chunk, u6
     unitOf<A, V>(bias, affine.bias, f.channel, A(0));
 #pragma unroll
     for (int j = 0; j < V; j++) k[j] *= scale[j];
-    eachRow<4>(f.from, f.end, t.height, [&](auto rows, u64 r) {
+    eachRow<rowsAtOnce<V>>(f.from, f.end, t.height, [&](auto rows, u64 r) {
         constexpr int N = decltype(rows)::count;
         A v[N][V];
         loadRows(v, x + f.at(r), t.height * c);

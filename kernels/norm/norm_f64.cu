@@ -1,4 +1,4 @@
 // Normalisations of f64: see norm.cuh and backward.cuh.
 #include "entries.cuh"
 
-NORM(double, double, f64)
+NORM(double, double, f64, 8, 4)

@@ -153,13 +153,17 @@ DEVICE void avgPoolBackward(const Map& in, const Extents& out, u64 n, u32 c, con
 #pragma unroll 1
             for (i32 b = w.r1.lo; b < w.r1.hi; b++) {
                 A rows = (A)counts0[a].count * (A)counts1[b].count;
-#pragma unroll 2
-                for (i32 p = w.r2.lo; p < w.r2.hi; p++) {
-                    A v[V], share = 1 / (rows * (A)counts2[p].count);
-                    loadUnit<T, V>(v, image + (u64)out.at(a, b, p) * c);
+                eachRow<rowsAtOnce<V> / 2>(w.r2.lo, w.r2.hi, 1, [&](auto some, u64 p) {
+                    constexpr int N = decltype(some)::count;
+                    A v[N][V];
+                    loadRows(v, image + (u64)out.at(a, b, (u32)p) * c, c);
 #pragma unroll
-                    for (int j = 0; j < V; j++) sum[j] += v[j] * share;
-                }
+                    for (int u = 0; u < N; u++) {
+                        A share = 1 / (rows * (A)counts2[p + u].count);
+#pragma unroll
+                        for (int j = 0; j < V; j++) sum[j] += v[u][j] * share;
+                    }
+                });
             }
         }
         storeUnit<T, V>(dx + (sample * in.items + item) * V, sum);
@@ -177,7 +181,7 @@ DEVICE void avgPoolBackward(const Map& in, const Extents& out, u64 n, u32 c, con
     KERNEL(256, 4) pool_backward_max_##kind##_##suffix(MAP, const T* dy, const i32* argmax, T* dx) {                                \
         maxPoolBackward<T, V>(Map(units, m2, m1, items), {e0, e1, e2}, n, c, t0, t1, t2, dy, argmax, dx);                           \
     }                                                                                                                               \
-    KERNEL(256, 4) pool_backward_avg_##kind##_##suffix(MAP, const Range* counts0, const Range* counts1, const Range* counts2,       \
+    KERNEL(256, 3) pool_backward_avg_##kind##_##suffix(MAP, const Range* counts0, const Range* counts1, const Range* counts2,       \
                                                        const T* dy, T* dx) {                                                        \
         avgPoolBackward<T, V>(Map(units, m2, m1, items), {e0, e1, e2}, n, c, t0, t1, t2, counts0, counts1, counts2, dy, dx);        \
     }

@@ -123,7 +123,7 @@ DEVICE void reduceColumns(u64 length, u64 inner, u64 chunk, u32 tiles, u32 colum
             u32 n = (u32)r, far = near.split(n);
             return in + far * farStride + (outer * near.d + n) * inner + column;
         };
-        eachRow<batch>(from, end, t.height, [&](auto rows, u64 r) {
+        eachRow<rowsAtOnce<V>>(from, end, t.height, [&](auto rows, u64 r) {
             constexpr int N = decltype(rows)::count;
             Wide<T> v[N][V];
 #pragma unroll
@@ -172,6 +172,8 @@ DEVICE void finishParts(u64 kept, u32 count, u32 columns, const typename F::Stat
         reduceRows<F<T>, T>(kept, length, chunk, threads, place, in, axes, keptAxes, reducedAxes, {out, values, divisor, mode},                   \
                             (F<T>::State*)parts);                                                                                                 \
     }                                                                                                                                             \
+    REDUCTION_OF_COLUMNS(name, F, T, suffix)
+#define REDUCTION_OF_COLUMNS(name, F, T, suffix)                                                                                                  \
     REDUCTION_COLUMNS(columns, name, F, T, suffix, 1)                                                                                             \
     REDUCTION_COLUMNS(packs, name, F, T, suffix, Pack<T>::size)                                                                                   \
     KERNEL(256, 4) reduce_finish_##name##_##suffix(u64 kept, u32 count, u32 columns, const void* parts, void* out, void* values, double divisor,  \
@@ -179,7 +181,7 @@ DEVICE void finishParts(u64 kept, u32 count, u32 columns, const typename F::Stat
         finishParts<F<T>, T>(kept, count, columns, (const F<T>::State*)parts, {out, values, divisor, mode});                                      \
     }
 #define REDUCTION_COLUMNS(kind, name, F, T, suffix, V)                                                                                               \
-    KERNEL(256, 4) reduce_##kind##_##name##_##suffix(u64 length, u64 inner, u64 chunk, u32 tiles, u32 columns, u64 near, u64 farStride, const T* in, \
+    KERNEL(256, sizeof(T) == 2 ? 3 : 4) reduce_##kind##_##name##_##suffix(u64 length, u64 inner, u64 chunk, u32 tiles, u32 columns, u64 near, u64 farStride, const T* in, \
                                                      void* out, void* values, double divisor, u32 mode, u64 kept, void* parts) {                     \
         reduceColumns<F<T>, T, V>(length, inner, chunk, tiles, columns, near, farStride, in, {out, values, divisor, mode}, kept,                     \
                                   (F<T>::State*)parts);                                                                                              \

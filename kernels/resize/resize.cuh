@@ -61,13 +61,19 @@ DEVICE void resizeBackward(const Map& in, const Extents& out, u64 n, u32 c, cons
 #pragma unroll 1
             for (i32 b = t1.starts[s.p1]; b < t1.starts[s.p1 + 1]; b++) {
                 A weight = t0.weights[a] * t1.weights[b];
-#pragma unroll 2
-                for (i32 d = t2.starts[s.p2]; d < t2.starts[s.p2 + 1]; d++) {
-                    A v[V], w = weight * t2.weights[d];
-                    loadUnit<T, V>(v, image + (u64)out.at(t0.outputs[a], t1.outputs[b], t2.outputs[d]) * c);
+                eachRow<rowsAtOnce<V> / 2>(t2.starts[s.p2], t2.starts[s.p2 + 1], 1, [&](auto some, u64 d) {
+                    constexpr int N = decltype(some)::count;
+                    A v[N][V];
 #pragma unroll
-                    for (int j = 0; j < V; j++) sum[j] += w * v[j];
-                }
+                    for (int u = 0; u < N; u++)
+                        loadUnit<T, V>(v[u], image + (u64)out.at(t0.outputs[a], t1.outputs[b], t2.outputs[d + u]) * c);
+#pragma unroll
+                    for (int u = 0; u < N; u++) {
+                        A w = weight * t2.weights[d + u];
+#pragma unroll
+                        for (int j = 0; j < V; j++) sum[j] += w * v[u][j];
+                    }
+                });
             }
         }
         storeUnit<T, V>(dx + (sample * in.items + item) * V, sum);

@@ -80,7 +80,7 @@ DEVICE void softmaxLong(u64 length, bool log, const T* x, T* y) {
     const T* from = x + blockX() * length;
     T* to = y + blockX() * length;
     LogSum<A> s = emptyLogSum<A>();
-    eachRow<4>(threadX() * V, length, blockWidth() * V, [&](auto units, u64 i) {
+    eachRow<rowsAtOnce<V>>(threadX() * V, length, blockWidth() * V, [&](auto units, u64 i) {
         constexpr int N = decltype(units)::count;
         A v[N][V];
         loadRows(v, from + i, blockWidth() * V);
@@ -144,7 +144,7 @@ DEVICE void softmaxColumns(u64 length, u64 inner, u32 tiles, u32 columns, bool l
     LogSum<A> s[V];
 #pragma unroll
     for (int j = 0; j < V; j++) s[j] = emptyLogSum<A>();
-    eachRow<4>(t.y, end, t.height, [&](auto rows, u64 r) {
+    eachRow<rowsAtOnce<V>>(t.y, end, t.height, [&](auto rows, u64 r) {
         constexpr int N = decltype(rows)::count;
         A v[N][V];
         loadRows(v, x + l.first + r * inner, stride);
@@ -164,7 +164,7 @@ DEVICE void softmaxColumns(u64 length, u64 inner, u32 tiles, u32 columns, bool l
         inverse[j] = (A)(1 / s[j].sum);
         logSum[j] = log ? mathLog((A)s[j].sum) : A(0);
     }
-    eachRow<2>(t.y, end, t.height, [&](auto rows, u64 r) {
+    eachRow<rowsAtOnce<V> / 2>(t.y, end, t.height, [&](auto rows, u64 r) {
         constexpr int N = decltype(rows)::count;
         A v[N][V];
         loadRows(v, x + l.first + r * inner, stride);
@@ -184,7 +184,7 @@ DEVICE void softmaxBackwardColumns(u64 length, u64 inner, u32 tiles, u32 columns
     Line l(t, length, inner, tiles, V);
     u64 end = l.live ? length : 0, stride = t.height * inner;
     double sum[V] = {};
-    eachRow<2>(t.y, end, t.height, [&](auto rows, u64 r) {
+    eachRow<rowsAtOnce<V> / 2>(t.y, end, t.height, [&](auto rows, u64 r) {
         constexpr int N = decltype(rows)::count;
         A v[N][V], d[N][V];
         loadRows(v, y + l.first + r * inner, stride);
@@ -199,7 +199,7 @@ DEVICE void softmaxBackwardColumns(u64 length, u64 inner, u32 tiles, u32 columns
     });
     joinTile(sum, Sum(), t, scratch);
     shareTile(sum, t, scratch);
-    eachRow<2>(t.y, end, t.height, [&](auto rows, u64 r) {
+    eachRow<rowsAtOnce<V> / 2>(t.y, end, t.height, [&](auto rows, u64 r) {
         constexpr int N = decltype(rows)::count;
         A v[N][V], d[N][V];
         loadRows(v, y + l.first + r * inner, stride);
@@ -236,10 +236,10 @@ DEVICE void softmaxBackwardColumns(u64 length, u64 inner, u32 tiles, u32 columns
         softmaxBackwardColumns<T, V>(length, inner, tiles, columns, log, y, dy, dx);                                                  \
     }
 
-#define SOFTMAX(T, suffix)                       \
+#define SOFTMAX(T, suffix, rows, backwardRows)                       \
     SOFTMAX_ROWS(T, suffix, 1, 256, 6)           \
-    SOFTMAX_ROWS(T, suffix, 8, 512, 1)           \
+    SOFTMAX_ROWS(T, suffix, rows, 512, 1)           \
     SOFTMAX_BACKWARD_ROWS(T, suffix, 1, 256, 6)  \
-    SOFTMAX_BACKWARD_ROWS(T, suffix, 4, 512, 2)  \
+    SOFTMAX_BACKWARD_ROWS(T, suffix, backwardRows, 512, 2)  \
     SOFTMAX_UNITS(T, suffix, single, 1)          \
     SOFTMAX_UNITS(T, suffix, packed, Pack<T>::size)

@@ -1,4 +1,4 @@
 // Softmax of f32: see softmax.cuh.
 #include "softmax.cuh"
 
-SOFTMAX(float, f32)
+SOFTMAX(float, f32, 8, 4)

@@ -1,4 +1,4 @@
 // Softmax of f64: see softmax.cuh.
 #include "softmax.cuh"
 
-SOFTMAX(double, f64)
+SOFTMAX(double, f64, 8, 4)
