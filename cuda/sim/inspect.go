@@ -163,3 +163,6 @@ func (o blockObservers) done() {
 		x.done()
 	}
 }
+
+// EstimatedRegisters is the registers of a thread that the PTX seems to need, for kernels that no assembler has seen.
+func (e *Entry) EstimatedRegisters() int { return estimateRegisters(flowOf(e.prog.entry)) }

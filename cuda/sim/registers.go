@@ -146,7 +146,7 @@ func (s bitset) each(f func(i int32)) {
 // estimateRegisters guesses the registers a thread of an entry point needs, from the most virtual registers that are live at once. The
 // assembler reschedules, so the true figure differs by a fifth either way.
 func estimateRegisters(g *flow) int {
-	const reserve = 8 // addresses, barriers' state, what rescheduling keeps alive
+	const reserve = 4 // addresses, what rescheduling keeps alive
 	weight := registerWeights(g.f)
 	in := g.liveIn()
 	peak := 0
@@ -173,11 +173,15 @@ func estimateRegisters(g *flow) int {
 			peak = max(peak, sum)
 		}
 	}
-	n := max(16, roundUp(peak+reserve, 8))
+	n := max(16, peak+reserve)
 	if m := g.f.Perf.MaxRegs; m > 0 {
 		n = min(n, m)
 	}
-	return min(n, 255)
+	if p := g.f.Perf; p.MinBlocks > 0 && p.MaxThreads[0] > 0 { // the assembler keeps to it
+		warps := ceilDiv(max(1, p.MaxThreads[0])*max(1, p.MaxThreads[1])*max(1, p.MaxThreads[2]), 32)
+		n = min(n, 65536/32/(warps*p.MinBlocks)/8*8)
+	}
+	return min(max(n, 16), 255)
 }
 
 // liveIn is the registers that are live at the start of each block.
@@ -229,7 +233,7 @@ func union(a, b bitset) {
 }
 
 // registerWeights is the 32-bit registers that each virtual register takes: none for predicates, and for parameters and what only
-// renames them, which machine code reads from the constant bank.
+// renames them, which machine code reads from the constant bank, or for constants, which it has in its instructions.
 func registerWeights(f *ptx.Func) []int {
 	weight := make([]int, len(f.Regs))
 	for i, r := range f.Regs {
@@ -243,7 +247,8 @@ func registerWeights(f *ptx.Func) []int {
 		in := &f.Body[i]
 		defs, uses = registersOf(in, defs[:0], uses[:0])
 		is := int8(-1)
-		if in.Op == "ld" && in.Space() == ptx.Param || (in.Op == "cvta" || in.Op == "mov") && len(uses) == 1 && len(defs) == 1 && constant[uses[0]] == 1 {
+		copied := (in.Op == "cvta" || in.Op == "mov") && len(defs) == 1
+		if in.Op == "ld" && in.Space() == ptx.Param || copied && len(uses) == 0 || copied && len(uses) == 1 && constant[uses[0]] == 1 {
 			is = 1
 		}
 		for _, r := range defs {
