@@ -27,8 +27,9 @@ func newSimulated(chip *sim.Chip, o sim.Options, limit time.Duration) *simulated
 }
 
 func (s *simulated) info() Info {
-	_, total := s.gpu.MemoryInfo()
-	return Info{Model: s.chip.Title, Driver: "simulator", Simulated: true, Capability: s.chip.Capability, SMs: s.chip.SMs, Memory: total, Shared: s.chip.SharedBlock}
+	about := describeChip("", s.chip)
+	_, about.Memory = s.gpu.MemoryInfo()
+	return about
 }
 
 func (s *simulated) alloc(bytes int) (uint64, error) {

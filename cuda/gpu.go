@@ -4,14 +4,14 @@ import "time"
 
 // Info describes a GPU.
 type Info struct {
-	Name       string // of the device, such as "cuda:0"
-	Model      string // of the chip, such as "NVIDIA H100 80GB HBM3"
-	Driver     string // what runs it, such as "NVIDIA driver for CUDA 12.4" or "simulator"
-	Simulated  bool
-	Capability int // compute capability, 90 for 9.0
-	SMs        int // streaming multiprocessors
-	Memory     int64
-	Shared     int // most bytes of shared memory that a block may ask for
+	Name       string `json:"name"`   // of the device, such as "cuda:0"
+	Model      string `json:"model"`  // of the chip, such as "NVIDIA H100 80GB HBM3"
+	Driver     string `json:"driver"` // what runs it, such as "NVIDIA driver for CUDA 12.4" or "simulator"
+	Simulated  bool   `json:"simulated"`
+	Capability int    `json:"compute_capability"` // compute capability, 90 for 9.0
+	SMs        int    `json:"sms"`                // streaming multiprocessors
+	Memory     int64  `json:"memory_bytes"`
+	Shared     int    `json:"shared_per_block"` // most bytes of shared memory that a block may ask for
 }
 
 // limits are what lowerings read of a GPU.

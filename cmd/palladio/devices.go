@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"palladio/cuda"
 	"palladio/cuda/sim"
 	"palladio/fallback"
 )
@@ -16,17 +18,20 @@ import (
 // devicesReport is what `palladio devices --json` prints.
 type devicesReport struct {
 	fallback.Description
-	Threads int            `json:"threads"`
-	One     fallback.Peaks `json:"one_thread"`
-	All     fallback.Peaks `json:"all_threads"`
-	GPUs    []string       `json:"gpus"`
-	GPUNote string         `json:"gpu_note"`
-
+	Threads   int            `json:"threads"`
+	One       fallback.Peaks `json:"one_thread"`
+	All       fallback.Peaks `json:"all_threads"`
+	GPUs      []gpuReport    `json:"gpus"`
+	GPUNote   string         `json:"gpu_note,omitempty"` // why there are none
 	Simulated []simulatedGPU `json:"simulated"`
 }
 
-// noGPU says why the list of GPUs is empty.
-const noGPU = "this build has no GPU support"
+// gpuReport is a GPU with what was measured on it.
+type gpuReport struct {
+	cuda.Info
+	Rates cuda.Rates `json:"measured"`
+	Note  string     `json:"note,omitempty"` // why it could not be measured
+}
 
 func newDevices() *cobra.Command {
 	var asJSON bool
@@ -34,7 +39,9 @@ func newDevices() *cobra.Command {
 		Use:   "devices",
 		Short: "Show this machine's devices and their measured peaks",
 		Long: `Devices shows the CPU, the features that kernels are chosen by, the chosen level and why, and the peaks that it measures now: fused
-multiply-adds on registers, and STREAM copy and triad on vectors larger than the caches. ` + fallback.EnvLevel + ` lowers the level.`,
+multiply-adds on registers, and STREAM copy and triad on vectors larger than the caches. ` + fallback.EnvLevel + ` lowers the level. Then it shows the NVIDIA
+GPUs with their measured copy rate and rates of matrix products, or why there are none, and the GPUs that can be simulated. ` + cuda.EnvDevice + `
+chooses the device of verbs that take --device and are given none.`,
 		Args: func(c *cobra.Command, args []string) error {
 			if err := cobra.NoArgs(c, args); err != nil {
 				return usageError{err}
@@ -94,8 +101,8 @@ func describeDevices() (devicesReport, error) {
 		return devicesReport{}, err
 	}
 	defer dev.Close()
-	r := devicesReport{Description: d, Threads: dev.Threads(), GPUs: []string{}, GPUNote: noGPU}
-	if r.Simulated, err = simulatedGPUs(); err != nil {
+	r := devicesReport{Description: d, Threads: dev.Threads(), GPUs: []gpuReport{}}
+	if err := r.describeGPUs(); err != nil {
 		return devicesReport{}, err
 	}
 	if r.One, err = fallback.MeasurePeaks(dev.Level(), 1); err != nil {
@@ -106,6 +113,34 @@ func describeDevices() (devicesReport, error) {
 		r.All, err = fallback.MeasurePeaks(dev.Level(), r.Threads)
 	}
 	return r, err
+}
+
+// describeGPUs describes and measures the GPUs, and lists the simulated ones.
+func (r *devicesReport) describeGPUs() (err error) {
+	gpus, err := cuda.GPUs()
+	if err != nil {
+		r.GPUNote = err.Error()
+	} else if len(gpus) == 0 {
+		r.GPUNote = "NVIDIA's driver shows no GPU"
+	}
+	for _, g := range gpus {
+		report := gpuReport{Info: g}
+		if report.Rates, err = measureGPU(g.Name); err != nil {
+			report.Note = err.Error()
+		}
+		r.GPUs = append(r.GPUs, report)
+	}
+	r.Simulated, err = simulatedGPUs()
+	return err
+}
+
+func measureGPU(name string) (rates cuda.Rates, err error) {
+	d, err := cuda.Open(name)
+	if err != nil {
+		return rates, err
+	}
+	defer func() { err = errors.Join(err, d.Close()) }()
+	return d.Measure()
 }
 
 func (r devicesReport) print(w io.Writer) error {
@@ -128,7 +163,7 @@ func (r devicesReport) print(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%.1f %s\t%.1f %s\n", p.name, p.one, p.unit, p.all, p.unit)
 	}
 	fmt.Fprintln(t)
-	fmt.Fprintf(t, "GPU\t%s\n", r.GPUNote)
+	r.printGPUs(t)
 	fmt.Fprintln(t)
 	fmt.Fprintln(t, "simulated\tchip\tcapability\tSMs\tmemory\tpublished: bandwidth\tf32\ttensor bf16")
 	for _, s := range r.Simulated {
@@ -136,6 +171,25 @@ func (r devicesReport) print(w io.Writer) error {
 			float64(s.Memory)/(1<<30), s.Bandwidth/1e9, s.F32/1e12, s.BF16/1e12)
 	}
 	return t.Flush()
+}
+
+func (r devicesReport) printGPUs(t io.Writer) {
+	if r.GPUNote != "" {
+		fmt.Fprintf(t, "GPU\tnone: %s\n", r.GPUNote)
+	}
+	for _, g := range r.GPUs {
+		fmt.Fprintf(t, "%s\t%s\n", g.Name, gpuText(g.Info))
+		if g.Note != "" {
+			fmt.Fprintf(t, "\tnot measured: %s\n", g.Note)
+			continue
+		}
+		fmt.Fprintf(t, "\tcopy %.0f GB/s, products f32 %.1f, tf32 %.1f, bf16 %.1f, f16 %.1f TFLOP/s\n",
+			g.Rates.Copy/1e9, g.Rates.F32/1e12, g.Rates.TF32/1e12, g.Rates.BF16/1e12, g.Rates.F16/1e12)
+	}
+}
+
+func gpuText(g cuda.Info) string {
+	return fmt.Sprintf("%s, compute capability %d.%d, %d multiprocessors, %.1f GiB, %s", g.Model, g.Capability/10, g.Capability%10, g.SMs, float64(g.Memory)/(1<<30), g.Driver)
 }
 
 // kibibytes writes a cache's size.
