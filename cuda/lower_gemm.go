@@ -86,13 +86,19 @@ func gemmProgram(g *gemmCall, most int) *Program {
 	return p
 }
 
-// foldBatch makes a batch of products with one B a single product with more rows.
+// foldBatch makes a batch of products with one B a single product with more rows, and single columns that lie densely the rows of transposed matrices.
 func foldBatch(k kernels.GEMM) kernels.GEMM {
 	if k.Batch > 1 && k.StrideB == 0 && !k.TransA && k.StrideA == k.M*k.LDA && k.StrideC == k.M*k.LDC && k.M*k.Batch < math.MaxInt32-1024 {
 		k.M, k.Batch = k.M*k.Batch, 1
 	}
 	if k.Batch == 1 {
 		k.StrideA, k.StrideB, k.StrideC = 0, 0, 0
+	}
+	if k.M == 1 && k.TransA && k.LDA == 1 {
+		k.TransA, k.LDA = false, max(k.K, 1)
+	}
+	if k.N == 1 && !k.TransB && k.LDB == 1 {
+		k.TransB, k.LDB = true, max(k.K, 1)
 	}
 	return k
 }
@@ -123,7 +129,14 @@ func (l *lowering) gemmCall(k kernels.GEMM) *gemmCall {
 
 // newGEMMCall is a call without a kernel.
 func (l *lowering) newGEMMCall(k kernels.GEMM) *gemmCall {
-	g := &gemmCall{k: k, real: k.Type, widthA: l.width(k.Type, k.LDA, k.StrideA), widthB: l.width(k.Type, k.LDB, k.StrideB), splits: 1, length: max(k.K, 1)}
+	rowsA, rowsB := k.M, k.K
+	if k.TransA {
+		rowsA = k.K
+	}
+	if k.TransB {
+		rowsB = k.N
+	}
+	g := &gemmCall{k: k, real: k.Type, widthA: l.width(k.Type, rowsA, k.LDA, k.StrideA), widthB: l.width(k.Type, rowsB, k.LDB, k.StrideB), splits: 1, length: max(k.K, 1)}
 	if k.Type == kernels.F16 || k.Type == kernels.BF16 {
 		g.real = kernels.F32
 	}
@@ -131,7 +144,7 @@ func (l *lowering) newGEMMCall(k kernels.GEMM) *gemmCall {
 		on  bool
 		bit int
 	}{
-		{k.OutType() != k.Type, gemmWide}, {l.width(k.OutType(), k.LDC, k.StrideC) == 16, gemmPacked}, {k.TransA, gemmTransA}, {k.TransB, gemmTransB},
+		{k.OutType() != k.Type, gemmWide}, {l.width(k.OutType(), k.M, k.LDC, k.StrideC) == 16, gemmPacked}, {k.TransA, gemmTransA}, {k.TransB, gemmTransB},
 		{g.widthA == 16, gemmPackedA}, {g.widthB == 16, gemmPackedB},
 	} {
 		if f.on {
@@ -150,8 +163,11 @@ func gemmKind(k kernels.GEMM) string {
 }
 
 // width is the largest power of two, up to 16, that the byte offsets of all rows of a matrix are a multiple of.
-func (l *lowering) width(t kernels.DType, ld, stride int) int {
+func (l *lowering) width(t kernels.DType, rows, ld, stride int) int {
 	w := 16
+	if rows == 1 {
+		ld = 0
+	}
 	for w > t.Size() && (max(l.align, t.Size())%w != 0 || ld*t.Size()%w != 0 || stride*t.Size()%w != 0) {
 		w /= 2
 	}
@@ -214,7 +230,7 @@ func (l *lowering) skinnyCall(g *gemmCall) {
 	g.entry = fmt.Sprintf("gemm_%s_%s%d", k.Type, name, map[bool]int{true: 1, false: skinny}[few == 1])
 	g.grid = Dim{ceilDiv(rows, perBlock), 1, 1}
 	blocks := g.grid.X * k.Batch
-	wanted := (2*l.SMs + blocks/2) / blocks // two blocks keep a multiprocessor's share of the memory busy
+	wanted := 2 * l.SMs / blocks // two blocks keep a multiprocessor's share of the memory busy
 	if splits := min(wanted, ceilDiv(k.K, 4*unit), gemmSplits[len(gemmSplits)-1]); splits > 1 && k.K >= 512 {
 		g.length = ceilDiv(ceilDiv(k.K, splits), unit) * unit
 		g.splits = ceilDiv(k.K, g.length)

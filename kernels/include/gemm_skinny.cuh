@@ -70,24 +70,23 @@ DEVICE void gemmDots(const Gemm<T, R>& g) {
             Pack<T> p[height];
 #pragma unroll
             for (int r = 0; r < height; r++) p[r] = loadReadOnly(x[r] + at);
+            Pack<T> q[J]; // past the few rows, the last one again: nobody looks at those sums
 #pragma unroll
             for (int j = 0; j < J; j++) {
-                if (J > 1 && (u32)j >= s.few) continue;
-                Pack<T> q;
-                const T* y = s.y + j * s.yr + at * s.yk;
+                const T* y = s.y + smaller((u32)j, s.few - 1) * s.yr + at * s.yk;
                 if (s.packedY) {
-                    q = loadPack(y);
+                    q[j] = loadPack(y);
                 } else {
 #pragma unroll
-                    for (int e = 0; e < V; e++) q[e] = y[e * s.yk];
-                }
-#pragma unroll
-                for (int e = 0; e < V; e++) {
-                    R f = toReal(q[e]);
-#pragma unroll
-                    for (int r = 0; r < height; r++) sums[r][j] = mathFma(toReal(p[r][e]), f, sums[r][j]);
+                    for (int e = 0; e < V; e++) q[j][e] = y[e * s.yk];
                 }
             }
+#pragma unroll
+            for (int e = 0; e < V; e++)
+#pragma unroll
+                for (int r = 0; r < height; r++)
+#pragma unroll
+                    for (int j = 0; j < J; j++) sums[r][j] = mathFma(toReal(p[r][e]), toReal(q[j][e]), sums[r][j]);
         }
         k = whole;
     }
@@ -98,8 +97,7 @@ DEVICE void gemmDots(const Gemm<T, R>& g) {
         for (int r = 0; r < height; r++) p[r] = toReal(x[r][at]);
 #pragma unroll
         for (int j = 0; j < J; j++) {
-            if (J > 1 && (u32)j >= s.few) continue;
-            R f = toReal(s.y[j * s.yr + at * s.yk]);
+            R f = toReal(s.y[smaller((u32)j, s.few - 1) * s.yr + at * s.yk]);
 #pragma unroll
             for (int r = 0; r < height; r++) sums[r][j] = mathFma(p[r], f, sums[r][j]);
         }
@@ -117,11 +115,12 @@ DEVICE void gemmDots(const Gemm<T, R>& g) {
 }
 
 // gemmSweep is for X that lies along its rows: a lane takes 16 bytes of rows, the 4 warps of a block every fourth k; their sums meet in shared
-// memory.
+// memory, to which Y comes by chunks of k.
 template <int J, typename T, typename R>
 DEVICE void gemmSweep(const Gemm<T, R>& g) {
-    constexpr int V = 16 / sizeof(T), width = 32 * V, warps = 4;
+    constexpr int V = 16 / sizeof(T), width = 32 * V, warps = 4, chunk = 128, unroll = 4;
     __shared__ R parts[warps][J][width];
+    __shared__ R ys[chunk][J];
     u32 z = blockZ();
     Skinny<T, R> s(g, z);
     u32 r0 = blockX() * width, mine = r0 + lane() * V;
@@ -132,24 +131,43 @@ DEVICE void gemmSweep(const Gemm<T, R>& g) {
 #pragma unroll
         for (int e = 0; e < V; e++) sums[j][e] = 0;
     bool whole = s.packedX && mine + V <= s.rows;
-    const T *x = s.x + (first + warp()) * s.xk + mine, *y = s.y + (first + warp()) * s.yk;
-    u32 count = last - first > warp() ? (last - first - warp() + warps - 1) / warps : 0;
 #pragma unroll 1
-    for (u32 i = 0; i < count; i++, x += warps * s.xk, y += warps * s.yk) {
-        Pack<T> p = packOf<T>(0, 0, 0, 0);
-        if (whole) {
-            p = loadReadOnly(x);
-        } else {
-#pragma unroll
-            for (int e = 0; e < V; e++)
-                if (mine + e < s.rows) p[e] = x[e];
+    for (u32 k0 = first; k0 < last; k0 += chunk) {
+        barrier();
+#pragma unroll 1
+        for (u32 i = threadX(); i < chunk * J; i += warps * 32) {
+            u32 j = i / chunk, k = i % chunk;
+            R y = 0;
+            if (j < s.few && k0 + k < last) y = toReal(s.y[j * s.yr + (k0 + k) * s.yk]);
+            ys[k][j] = y;
         }
+        barrier();
+#pragma unroll 1
+        for (u32 k = warp(); k < chunk && k0 + k < last; k += warps * unroll) {
+            Pack<T> p[unroll];
 #pragma unroll
-        for (int j = 0; j < J; j++) {
-            if (J > 1 && (u32)j >= s.few) continue;
-            R f = toReal(y[j * s.yr]);
+            for (int i = 0; i < unroll; i++) {
+                p[i] = packOf<T>(0, 0, 0, 0);
+                u32 at = k0 + k + i * warps;
+                if (at < last) {
+                    const T* x = s.x + at * s.xk + mine;
+                    if (whole) {
+                        p[i] = loadReadOnly(x);
+                    } else {
 #pragma unroll
-            for (int e = 0; e < V; e++) sums[j][e] = mathFma(toReal(p[e]), f, sums[j][e]);
+                        for (int e = 0; e < V; e++)
+                            if (mine + e < s.rows) p[i][e] = x[e];
+                    }
+                }
+            }
+#pragma unroll
+            for (int i = 0; i < unroll; i++)
+#pragma unroll
+                for (int j = 0; j < J; j++) {
+                    R y = ys[k + i * warps][j];
+#pragma unroll
+                    for (int e = 0; e < V; e++) sums[j][e] = mathFma(toReal(p[i][e]), y, sums[j][e]);
+                }
         }
     }
 #pragma unroll
