@@ -330,6 +330,9 @@ func (in *inst) name() string {
 func (w *warp) bind(l *launch) {
 	w.tick = quantum
 	w.issued, w.threads = 0, 0
+	for _, v := range w.blk.prog.values {
+		v.set(w, l)
+	}
 	for _, s := range w.blk.prog.specials {
 		s.set(w, l)
 	}

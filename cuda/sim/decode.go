@@ -19,6 +19,7 @@ type decoder struct {
 
 	next   uint32 // first free byte of the register file
 	consts map[constant]uint32
+	values map[paramValue]uint32
 	regs   map[*ptx.Func][]uint32 // places of registers, virtual ones until settle
 	isWide []bool                 // by virtual register: it has 64 bits
 	places []uint32               // by virtual register
@@ -57,7 +58,7 @@ func decode(m *Module, entry *ptx.Func) (*program, error) {
 	d := &decoder{
 		module: m,
 		prog:   &program{name: entry.Name, entry: entry, maxThreads: product(entry.Perf.MaxThreads), reqThreads: entry.Perf.ReqThreads},
-		starts: map[*ptx.Func]int32{}, consts: map[constant]uint32{}, regs: map[*ptx.Func][]uint32{},
+		starts: map[*ptx.Func]int32{}, consts: map[constant]uint32{}, values: map[paramValue]uint32{}, regs: map[*ptx.Func][]uint32{},
 		locals: map[*ptx.Var]uint64{}, shared: map[*ptx.Var]uint64{}, params: map[*ptx.Var]uint64{},
 		flows: map[*ptx.Func]*flow{}, spans: map[*ptx.Func][]codeSpan{}, carry: map[*ptx.Func]uint32{}, seen: map[ptx.Special]uint32{},
 	}

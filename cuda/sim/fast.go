@@ -1,6 +1,9 @@
 package sim
 
-import "unsafe"
+import (
+	"math/bits"
+	"unsafe"
+)
 
 // extent is what an access of all lanes looks like.
 type extent struct {
@@ -42,11 +45,31 @@ func measureNarrow(addr *[lanes]uint64, a *reg, k uint32, lo, span, size uint64)
 	return e
 }
 
-// runFast executes a load or a store of a whole warp that stays within one allocation, or within shared or local memory. Everything else, and
-// what is wrong, is left to runAccess.
+// gather puts the addresses of the lanes of mask into w.addr, and for the others that of one of them, which they will not use.
+func (w *warp) gather(in *inst, mask uint32) {
+	first := bits.TrailingZeros32(mask)
+	if in.mem.wide {
+		a := w.at(in.a).u64()
+		other := a[first]
+		for i, v := range a {
+			keep := uint64(int64(int32(mask<<(31-i)) >> 31))
+			w.addr[i] = v&keep | other&^keep
+		}
+		return
+	}
+	a, k := w.at(in.a), uint32(in.imm)
+	other := a[first] + k
+	for i, v := range a {
+		keep := uint32(int32(mask<<(31-i)) >> 31)
+		w.addr[i] = uint64((v+k)&keep | other&^keep)
+	}
+}
+
+// runFast executes a load or a store that stays within one allocation, or within shared or local memory. Everything else, and what is wrong,
+// is left to runAccess.
 func runFast(w *warp, in *inst, mask uint32) bool {
 	m := in.mem
-	if mask != fullMask || w.obs != nil {
+	if w.obs != nil {
 		return runAccess(w, in, mask)
 	}
 	var base unsafe.Pointer
@@ -69,9 +92,15 @@ func runFast(w *warp, in *inst, mask uint32) bool {
 		base, k, span = c.base, in.imm-c.addr, c.size-m.size
 	}
 	var e extent
-	if m.wide {
+	switch {
+	case mask != fullMask:
+		if w.gather(in, mask); !m.wide {
+			k -= in.imm
+		}
+		e = measureWide(&w.addr, &w.addr, k, lo, span, m.size)
+	case m.wide:
 		e = measureWide(&w.addr, w.at(in.a).u64(), k, lo, span, m.size)
-	} else {
+	default:
 		e = measureNarrow(&w.addr, w.at(in.a), uint32(k), lo, span, m.size)
 	}
 	if int64(e.bad) < 0 || e.bits&(m.size-1) != 0 {
@@ -85,11 +114,11 @@ func runFast(w *warp, in *inst, mask uint32) bool {
 		for i := range w.addr {
 			w.addr[i] += uint64(i) * stride
 		}
-	} else if e.uneven == 0 && m.row != nil {
+	} else if e.uneven == 0 && m.row != nil && mask == fullMask {
 		m.row(w, in, unsafe.Add(base, w.addr[0]))
 		return true
 	}
-	return m.move(w, in, base, fullMask)
+	return m.move(w, in, base, mask)
 }
 
 // rowMover does the work of an access whose lanes follow each other from p on.

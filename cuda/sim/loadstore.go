@@ -94,6 +94,9 @@ func (d *decoder) load(in *ptx.Instr) (*inst, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p := d.parameter(in, t, elems); p != nil {
+		return p, nil
+	}
 	out, err := d.accessTo(in, &in.Operands[1], loadAccess, t.Size()*len(elems))
 	if err != nil {
 		return nil, err
@@ -135,11 +138,35 @@ func (d *decoder) load(in *ptx.Instr) (*inst, error) {
 	return out, nil
 }
 
+// parameter makes a copy of a load of a whole parameter of the entry point: its value lies in the register file of every warp. nil where it is
+// another load.
+func (d *decoder) parameter(in *ptx.Instr, t ptx.Type, elems []ptx.Operand) *inst {
+	o := &in.Operands[1]
+	if o.Kind != ptx.Address || o.Var == nil || o.Offset != 0 || d.spaceOf(in) != paramSpace || len(elems) != 1 || elems[0].Kind != ptx.Register {
+		return nil
+	}
+	at, ok := d.params[o.Var]
+	s := d.regShape(elems[0].Reg)
+	if !ok || o.Var.Size != t.Size() || t.Bits() < 32 || s != shapeOf(t) || elems[0].Not {
+		return nil
+	}
+	key := paramValue{0, s, uint32(at)}
+	off, ok := d.values[key]
+	if !ok {
+		d.next = uint32(alignUp(uint64(d.next), 64))
+		off = d.take([...]uint32{narrow: 4 * lanes, wide: 8 * lanes}[s])
+		d.values[key] = off
+		key.off = off
+		d.prog.values = append(d.prog.values, key)
+	}
+	return &inst{kind: laneKind, lane: copyOf(s), d: d.regs[d.fn][elems[0].Reg], a: off, shape: s}
+}
+
 // hasten lets an access take the fast way when it may: within what it accesses there is room for it.
 func (d *decoder) hasten(in *inst) {
 	m := in.mem
 	switch {
-	case !m.based || m.space == paramSpace:
+	case !m.based || m.space == paramSpace || !m.wide && m.space != sharedSpace && m.space != localSpace:
 	case m.space == localSpace && d.prog.localEnd < localBase+m.size:
 	default:
 		in.run = runFast

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/binary"
 	"sync"
 
 	"palladio/cuda/sim/ptx"
@@ -16,9 +17,10 @@ type program struct {
 	predicateBytes uint32     // of them, predicates, which come first
 	unset          []constant // registers that may be read before they are written: a block finds them zeroed
 	constants      []constant
-	specials       []special // the same in every block of a launch
-	blockSpecials  []special // of each block
-	accesses       int32     // instructions that access memory
+	values         []paramValue // parameters
+	specials       []special    // the same in every block of a launch
+	blockSpecials  []special    // of each block
+	accesses       int32        // instructions that access memory
 
 	params       []param
 	paramBytes   int
@@ -71,6 +73,24 @@ func (c constant) fill(w *warp) {
 
 // sharedBytes is the bytes of shared memory of the kernel's own variables.
 func (p *program) sharedBytes() int { return p.sharedStatic - p.sharedGaps }
+
+// paramValue is a parameter that every lane finds in the register file.
+type paramValue struct {
+	off   uint32
+	shape shape
+	at    uint32 // among the parameters
+}
+
+// set writes a parameter's value.
+func (v paramValue) set(w *warp, l *launch) {
+	c := constant{off: v.off, shape: v.shape}
+	if v.shape == wide {
+		c.value = binary.LittleEndian.Uint64(l.params[v.at:])
+	} else {
+		c.value = uint64(binary.LittleEndian.Uint32(l.params[v.at:]))
+	}
+	c.fill(w)
+}
 
 // localBytes is the bytes of local memory that a thread uses.
 func (p *program) localBytes() int { return int(p.localEnd - localBase) }
