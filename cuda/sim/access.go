@@ -14,7 +14,7 @@ type access struct {
 	number int32  // of the access in the program, for the caches of the workers
 	wide   bool   // the address register has 64 bits
 	based  bool   // there is an address register
-	polls  bool   // it sees what other threads do meanwhile: an atomic, or a volatile load
+	polls  int32  // what it takes of the group's patience: it may see what other threads do meanwhile
 	move   mover
 	row    rowMover // the same for lanes in a row, or nil
 }
@@ -29,9 +29,7 @@ type cached struct {
 // runAccess executes a load, store or atomic in any space.
 func runAccess(w *warp, in *inst, mask uint32) bool {
 	m := in.mem
-	if m.polls {
-		w.polled = true
-	}
+	w.polled += m.polls
 	w.addresses(in)
 	var unaligned uint64
 	if mask == fullMask {

@@ -35,7 +35,8 @@ func (c *callNode) same(d *callNode) bool {
 
 const (
 	spinPatience = 1 << 16 // control instructions until a group that others wait behind gives way
-	pollCost     = 1 << 10 // of these, that one takes before which the group looked at what other threads may change
+	lockCost     = 1 << 9  // of these, that the attempt to take a lock counts for
+	pollCost     = 1 << 4  // and a look at what other threads may change
 	pinnedTurn   = 1 << 12 // control instructions for which it then gives way
 	quantum      = 1 << 16 // instructions until a warp gives way to the others of its block
 	maxDepth     = 64      // of calls
@@ -73,11 +74,8 @@ func (w *warp) look() status {
 		w.join()
 		return ready2run
 	}
-	w.patience--
-	if w.polled {
-		w.polled = false
-		w.patience -= pollCost
-	}
+	w.patience -= 1 + w.polled
+	w.polled = 0
 	if w.patience > 0 {
 		return ready2run
 	}
@@ -147,7 +145,7 @@ func (w *warp) swap(i int) {
 // take makes a group the running one.
 func (w *warp) take(g group) {
 	w.mask, w.pc, w.depth, w.calls = g.mask, g.pc, g.depth, g.calls
-	w.patience, w.pinned = pinnedTurn, 0
+	w.patience, w.pinned = spinPatience, 0
 }
 
 // next runs another group, because the running one is gone or waits.

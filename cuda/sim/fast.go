@@ -106,9 +106,7 @@ func runFast(w *warp, in *inst, mask uint32) bool {
 	if int64(e.bad) < 0 || e.bits&(m.size-1) != 0 {
 		return runAccess(w, in, mask)
 	}
-	if m.polls {
-		w.polled = true
-	}
+	w.polled += m.polls
 	if m.space == localSpace {
 		stride := w.blk.prog.localEnd
 		for i := range w.addr {

@@ -35,7 +35,12 @@ func (d *decoder) accessTo(in *ptx.Instr, o *ptx.Operand, kind accessKind, size 
 	out := &inst{kind: selfKind, run: runAccess}
 	m := &access{space: d.spaceOf(in), kind: kind, size: uint64(size), number: d.prog.accesses}
 	d.prog.accesses++
-	m.polls = kind == atomicAccess || in.Has("volatile") || in.Has("relaxed") || in.Has("acquire") || in.Has("mmio")
+	switch {
+	case in.Has("cas") || in.Has("exch"):
+		m.polls = lockCost
+	case kind == loadAccess && (in.Has("volatile") || in.Has("relaxed") || in.Has("acquire") || in.Has("mmio")):
+		m.polls = pollCost
+	}
 	out.mem, out.imm = m, uint64(o.Offset)
 	switch {
 	case o.Var != nil:

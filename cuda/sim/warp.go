@@ -20,7 +20,7 @@ type warp struct {
 	pinned   int32   // control instructions for which the group keeps running whatever its place
 	patience int32   // control instructions until a group that is not first in order gets a turn
 	turn     uint32  // stamps turns, for fairness
-	polled   bool    // the group executed an atomic or a volatile load
+	polled   int32   // what the group's looks at shared state have taken of its patience
 
 	alive   uint32 // lanes that have not exited
 	index   int32  // in the block
