@@ -70,6 +70,8 @@ func Lower(k kernels.Kernel, on Limits, align int) (*Program, error) {
 		return l.rmsProp(k), nil
 	case kernels.EMA:
 		return l.ema(k), nil
+	case kernels.LossScale:
+		return l.lossScale(k), nil
 	case kernels.ClipScale:
 		return l.clipScale(k), nil
 	case kernels.Elementwise:

@@ -65,6 +65,13 @@ func (l *lowering) ema(k kernels.EMA) *Program {
 	return &Program{Launches: []Launch{l.optim("ema", k.Type, l.grid(ceilDiv(k.N, 16/k.Type.Size()), 256, 8), args)}}
 }
 
+func (l *lowering) lossScale(k kernels.LossScale) *Program {
+	launch := l.optim("loss_scale", k.Type, Dim{1, 1, 1}, []Slot{Float64(float64(k.Interval)), Float64(k.Max), Float64(k.MaxNorm),
+		Operand(0), Operand(1), Operand(2), Operand(3)})
+	launch.Block = Dim{32, 1, 1}
+	return &Program{Launches: []Launch{launch}}
+}
+
 // clipScale adds sixteen sums a launch; the sum so far is in the workspace.
 func (l *lowering) clipScale(k kernels.ClipScale) *Program {
 	const most = 16

@@ -247,6 +247,26 @@ DEVICE void clipScale(u32 count, bool first, bool last, double most, const T* co
     *scale = !(n < infinity<double>()) ? T(0) : n > most ? (T)(most / n) : T(1);
 }
 
+// lossScale takes the factor out of the gradients' norm and adapts it. The quotients are rounded as the formulas have them.
+template <typename T>
+DEVICE void lossScale(double interval, double most, double maxNorm, const T* norm, T* factor, T* steps, T* scale) {
+    double n = (double)*norm, f = (double)*factor, count = (double)*steps + 1, s = 1 / f;
+    if (magnitude(n) < infinity<double>()) {
+        if (maxNorm > 0 && n / f > maxNorm) s *= maxNorm / (n / f);
+        if (count == interval) {
+            f = smaller(2 * f, most);
+            count = 0;
+        }
+    } else {
+        s = 0;
+        f = larger(f / 2, 1.0);
+        count = 0;
+    }
+    *factor = (T)f;
+    *steps = (T)count;
+    *scale = (T)s;
+}
+
 #define STEP(T) u64 n, u32 packed, const T *hyper, const T *scale, const T *grad, T *param
 #define OPTIM(T, suffix, blocks)                                                                                                                       \
     KERNEL(256, blocks) sgd_##suffix(STEP(T), T* buffer, double momentum, double dampening, double decay, u32 nesterov) {                           \
@@ -269,6 +289,9 @@ DEVICE void clipScale(u32 count, bool first, bool last, double most, const T* co
         rmsProp<T>(n, packed, rho, eps, momentum, decay, hyper, scale, grad, param, v, a, buffer);                                             \
     }                                                                                                                                          \
     KERNEL(256, 8) ema_##suffix(u64 n, u32 packed, const T* decay, const T* x, T* average) { ema<T>(n, packed, decay, x, average); }           \
+    KERNEL(32, 1) loss_scale_##suffix(double interval, double most, double maxNorm, const T* norm, T* factor, T* steps, T* scale) {            \
+        if (threadX() == 0) lossScale<T>(interval, most, maxNorm, norm, factor, steps, scale);                                                 \
+    }                                                                                                                                          \
     KERNEL(32, 1) clip_scale_##suffix(u32 count, u32 first, u32 last, double most, const T* s0, const T* s1, const T* s2, const T* s3,         \
                                       const T* s4, const T* s5, const T* s6, const T* s7, const T* s8, const T* s9, const T* s10,              \
                                       const T* s11, const T* s12, const T* s13, const T* s14, const T* s15, double* carried, T* norm,          \
