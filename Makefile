@@ -9,7 +9,7 @@ export CGO_CFLAGS = -g -O2 -I$(CURDIR)/cuda/driver/include
 export CGO_LDFLAGS = -L$(CURDIR)/build/gpu
 endif
 
-.PHONY: build run test vet check bench peers generate kernels
+.PHONY: build run test vet check bench peers generate kernels gpu-suite
 
 build: $(STUB)
 	$(GO) build $(TAGS) -o bin/palladio ./cmd/palladio
@@ -47,3 +47,13 @@ generate:
 # The CUDA kernels' PTX, and the table of what each entry point needs (clang 19 and ptxas, fetched where missing).
 kernels:
 	sh kernels/build.sh
+
+# A folder to copy to a machine with a GPU: the program with its kernels, PyTorch's side of the benchmark, and run.sh. It runs where there is no Go, no network and
+# no CUDA toolkit, with glibc 2.34 or later.
+gpu-suite: $(STUB)
+	rm -rf build/gpu-suite
+	mkdir -p build/gpu-suite/peers
+	$(GO) build $(TAGS) -trimpath -ldflags '-s -w' -o build/gpu-suite/palladio ./cmd/palladio
+	cp bench/gpu/run.sh build/gpu-suite
+	cp bench/peers/protocol.py bench/peers/torch_peer.py bench/peers/torch_gpu_peer.py build/gpu-suite/peers
+	@du -sh build/gpu-suite

@@ -19,12 +19,19 @@ type workload interface {
 	flops() int64
 }
 
+// trafficked is a workload whose rate is bytes a second.
+type trafficked interface {
+	// bytes is the traffic of one call by the standard count.
+	bytes() int64
+}
+
 // Timing is one contender's result on one workload.
 type Timing struct {
 	Seconds  float64 `json:"seconds"` // median over the rounds
 	Fastest  float64 `json:"fastest"`
 	Slowest  float64 `json:"slowest"`
 	GFLOPS   float64 `json:"gflops,omitempty"` // at the median
+	GBs      float64 `json:"gbs,omitempty"`    // GB/s of the standard traffic, where the row counts that
 	checksum float64
 }
 
@@ -32,6 +39,7 @@ type Timing struct {
 type Row struct {
 	Case    string            `json:"case"`
 	FLOPs   int64             `json:"flops,omitempty"`
+	Bytes   int64             `json:"bytes,omitempty"`
 	Timings map[string]Timing `json:"timings"`
 }
 
@@ -60,6 +68,9 @@ func measureAll(ctx context.Context, contenders []contender, works []workload, s
 
 func measureRow(ctx context.Context, contenders []contender, w workload, s settings) (Row, error) {
 	row := Row{Case: w.label(), FLOPs: w.flops(), Timings: map[string]Timing{}}
+	if t, ok := w.(trafficked); ok {
+		row.Bytes = t.bytes()
+	}
 	seconds := map[string][]float64{}
 	for round := range s.rounds {
 		for i := range contenders {
@@ -87,6 +98,7 @@ func measureRow(ctx context.Context, contenders []contender, w workload, s setti
 		if row.FLOPs > 0 {
 			t.GFLOPS = float64(row.FLOPs) / t.Seconds / 1e9
 		}
+		t.GBs = float64(row.Bytes) / t.Seconds / 1e9
 		row.Timings[name] = t
 	}
 	return row, row.verify(contenders)
@@ -94,7 +106,7 @@ func measureRow(ctx context.Context, contenders []contender, w workload, s setti
 
 // verify says whether all contenders computed the same. Training losses depend on random weights and are not compared.
 func (r Row) verify(contenders []contender) error {
-	if r.FLOPs == 0 { // a training step
+	if r.FLOPs == 0 && r.Bytes == 0 { // a training step
 		return nil
 	}
 	want := math.NaN()

@@ -24,6 +24,9 @@ type contender interface {
 
 var errNotOffered = errors.New("not offered")
 
+// errRivalAbsent is wrapped by startPeer's error where the rival is not installed or does not run here.
+var errRivalAbsent = errors.New("make peers installs it")
+
 // peer is a rival in its own process; bench/peers/protocol.h describes the conversation.
 type peer struct {
 	label   string
@@ -35,7 +38,8 @@ type peer struct {
 
 // peerSpec says how to start a rival.
 type peerSpec struct {
-	argv []string // the first element is relative to the folder of the built rivals
+	argv []string // a program, and scripts beside the rivals' sources
+	path bool     // the program is found by PATH, else in the folder of the built rivals
 	env  []string
 	pin  bool // whether to pin it to one processor when it gets one thread, because it has no such setting of its own
 }
@@ -48,13 +52,15 @@ var peerSpecs = map[string]peerSpec{
 	"onnxruntime":      {argv: []string{"venv/bin/python", "ort_peer.py"}},
 	"jax":              {argv: []string{"venv/bin/python", "jax_peer.py"}, pin: true},
 	"pytorch":          {argv: []string{"/usr/bin/python3", "torch_peer.py"}},
+	torchGPU:           {argv: []string{"python3", "torch_gpu_peer.py"}, path: true},
+	torchCompiled:      {argv: []string{"python3", "torch_gpu_peer.py"}, path: true, env: []string{"PEER_COMPILE=1"}},
 }
 
 // startPeer starts a rival on some number of threads. dir holds the built rivals, sources their scripts.
 func startPeer(ctx context.Context, label, dir, sources string, threads int) (*peer, error) {
 	s := peerSpecs[label]
 	argv := append([]string{}, s.argv...)
-	if !filepath.IsAbs(argv[0]) {
+	if !s.path && !filepath.IsAbs(argv[0]) {
 		argv[0] = filepath.Join(dir, argv[0])
 	}
 	for i := 1; i < len(argv); i++ {
@@ -83,14 +89,14 @@ func startPeer(ctx context.Context, label, dir, sources string, threads int) (*p
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("rival %s: %w (make peers installs it)", label, err)
+		return nil, fmt.Errorf("rival %s: %w (%w)", label, err, errRivalAbsent)
 	}
 	p := &peer{label: label, cmd: cmd, in: in, out: bufio.NewReader(out)}
 	line, err := p.out.ReadString('\n')
 	version, ok := strings.CutPrefix(strings.TrimSpace(line), "ready ")
 	if err != nil || !ok {
 		p.close()
-		return nil, fmt.Errorf("rival %s does not start (make peers installs it)", label)
+		return nil, fmt.Errorf("rival %s does not start (%w)", label, errRivalAbsent)
 	}
 	p.version = version
 	return p, nil

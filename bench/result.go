@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,11 +17,13 @@ import (
 	"github.com/klauspost/cpuid/v2"
 
 	"palladio/fallback"
+	"palladio/kernels"
 )
 
 // Machine is the fingerprint of the computer that a result was measured on.
 type Machine struct {
 	CPU     string         `json:"cpu"`
+	GPU     string         `json:"gpu,omitempty"` // the device that was measured, where it is not the CPU
 	Level   string         `json:"level"`
 	Cores   int            `json:"cores"`
 	L2      int            `json:"l2_bytes"`
@@ -46,7 +49,7 @@ type Table struct {
 	Threads    int               `json:"threads"`
 	Contenders []string          `json:"contenders"` // ours first
 	Rows       []Row             `json:"rows"`
-	unit       string            // "GFLOP/s" or "ms"
+	unit       string            // "GFLOP/s", "TFLOP/s", "GB/s" or "ms"
 	versions   map[string]string // of the rivals
 }
 
@@ -77,10 +80,18 @@ func (r *Result) Missed() []Bar {
 	return m
 }
 
-func fingerprint() (Machine, error) {
+// fingerprint describes this machine. Its CPU's peaks are measured only where the CPU is what is measured.
+func fingerprint(gpu kernels.Device) (Machine, error) {
 	m := Machine{
 		CPU: cpuid.CPU.BrandName, Level: fallback.Detect().String(), Cores: runtime.NumCPU(), L2: cpuid.CPU.Cache.L2, L3: cpuid.CPU.Cache.L3,
 		OS: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
+	}
+	if gpu != nil {
+		m.GPU = gpu.Name()
+		if d, ok := gpu.(fmt.Stringer); ok {
+			m.GPU = d.String()
+		}
+		return m, nil
 	}
 	var err error
 	if m.Peak, err = fallback.MeasurePeaks(fallback.Detect(), 1); err != nil {
@@ -92,8 +103,12 @@ func fingerprint() (Machine, error) {
 
 // Print writes the tables and bars for a person.
 func (r *Result) Print(w io.Writer) error {
-	fmt.Fprintf(w, "%s, %s, %d cores: %.0f GFLOP/s on one, %.0f on all; copy %.1f GB/s on one, %.1f on all\n",
-		r.Machine.CPU, r.Machine.Level, r.Machine.Cores, r.Machine.Peak.F32, r.Machine.PeakAll.F32, r.Machine.Peak.Copy, r.Machine.PeakAll.Copy)
+	if r.Machine.GPU != "" {
+		fmt.Fprintf(w, "%s, beside %s\n", r.Machine.GPU, r.Machine.CPU)
+	} else {
+		fmt.Fprintf(w, "%s, %s, %d cores: %.0f GFLOP/s on one, %.0f on all; copy %.1f GB/s on one, %.1f on all\n",
+			r.Machine.CPU, r.Machine.Level, r.Machine.Cores, r.Machine.Peak.F32, r.Machine.PeakAll.F32, r.Machine.Peak.Copy, r.Machine.PeakAll.Copy)
+	}
 	for _, t := range r.Tables {
 		if err := t.print(w); err != nil {
 			return err
@@ -120,11 +135,14 @@ func (r *Result) Print(w io.Writer) error {
 
 // print writes a row a workload: GFLOP/s (or milliseconds) of each contender, and ours against the best rival.
 func (t Table) print(w io.Writer) error {
-	threads := "1 thread"
-	if t.Threads != 1 {
-		threads = fmt.Sprintf("%d threads", t.Threads)
+	threads := ", 1 thread"
+	switch {
+	case t.Threads == 0: // not on a CPU
+		threads = ""
+	case t.Threads > 1:
+		threads = fmt.Sprintf(", %d threads", t.Threads)
 	}
-	fmt.Fprintf(w, "\n%s, %s, %s (spread of ours)\n", t.Name, threads, t.unit)
+	fmt.Fprintf(w, "\n%s%s, %s (spread of ours)\n", t.Name, threads, t.unit)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(tw, "\t%s\tours/best rival\t\n", strings.Join(t.Contenders, "\t"))
 	for _, r := range t.Rows {
@@ -133,8 +151,13 @@ func (t Table) print(w io.Writer) error {
 			cell := "–"
 			if tm, ok := r.Timings[c]; ok {
 				cell = fmt.Sprintf("%.1f", tm.GFLOPS)
-				if t.unit == "ms" {
+				switch t.unit {
+				case "ms":
 					cell = fmt.Sprintf("%.4g", 1e3*tm.Seconds)
+				case "TFLOP/s":
+					cell = fmt.Sprintf("%.1f", tm.GFLOPS/1e3)
+				case "GB/s":
+					cell = fmt.Sprintf("%.0f", tm.GBs)
 				}
 				if i == 0 {
 					cell += fmt.Sprintf(" ±%.0f%%", 50*(tm.Slowest-tm.Fastest)/tm.Seconds)
@@ -176,7 +199,7 @@ func (r *Result) Write(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	words := strings.FieldsFunc(strings.ToLower(r.Machine.CPU), func(c rune) bool { return !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9') })
+	words := strings.FieldsFunc(strings.ToLower(cmp.Or(r.Machine.GPU, r.Machine.CPU)), func(c rune) bool { return !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9') })
 	name := filepath.Join(dir, fmt.Sprintf("%s-%s.json", strings.Join(words, "-"), r.When.Format("2006-01-02")))
 	return name, renameio.WriteFile(name, append(b, '\n'), 0o644)
 }

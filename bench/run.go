@@ -9,17 +9,20 @@ import (
 	"time"
 
 	"palladio/fallback"
+	"palladio/kernels"
 )
 
 // Options say what to measure.
 type Options struct {
-	Suites   []string      // of SuiteNames; empty: all
-	Peers    bool          // also measure the rivals
-	PeersDir string        // where make peers built them
-	Scripts  string        // where their sources are
-	Rounds   int           // turns that each of turnsFor contenders gets; 0 is 5; fewer get more, see table
-	Budget   time.Duration // time for one contender, workload and turn; 0 is 150 ms
-	Progress func(string)  // hears what is being measured; may be nil
+	Suites   []string       // of SuiteNames or, on a GPU, GPUSuiteNames; empty: all
+	Device   kernels.Device // the GPU to measure; nil: this machine's CPU
+	Small    bool           // tiny workloads, to see that everything runs
+	Peers    bool           // also measure the rivals
+	PeersDir string         // where make peers built them
+	Scripts  string         // where their sources are
+	Rounds   int            // turns that each of turnsFor contenders gets; 0 is 5; fewer get more, see table
+	Budget   time.Duration  // time for one contender, workload and turn; 0 is 150 ms
+	Progress func(string)   // hears what is being measured; may be nil
 }
 
 // suite measures one or more tables and holds them against bars.
@@ -38,12 +41,16 @@ func SuiteNames() []string { return []string{"gemm", "conv", "train", "machine"}
 
 // Run measures the suites that o asks for.
 func Run(ctx context.Context, o Options) (*Result, error) {
+	known, names := suites, SuiteNames()
+	if o.Device != nil {
+		known, names = gpuSuites, GPUSuiteNames()
+	}
 	if len(o.Suites) == 0 {
-		o.Suites = SuiteNames()
+		o.Suites = names
 	}
 	for _, s := range o.Suites {
-		if suites[s] == nil {
-			return nil, fmt.Errorf("no benchmark suite is called %q: want %s", s, strings.Join(SuiteNames(), ", "))
+		if known[s] == nil {
+			return nil, fmt.Errorf("no benchmark suite is called %q: want %s", s, strings.Join(names, ", "))
 		}
 	}
 	if o.Rounds == 0 {
@@ -55,13 +62,13 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
-	m, err := fingerprint()
+	m, err := fingerprint(o.Device)
 	if err != nil {
 		return nil, err
 	}
 	r := &Result{When: time.Now().UTC(), Machine: m, Rivals: map[string]string{}}
 	for _, s := range o.Suites {
-		tables, bars, err := suites[s](ctx, &o)
+		tables, bars, err := known[s](ctx, &o)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s, err)
 		}

@@ -31,7 +31,9 @@ func deepNet(layers, batch, width int) (*G.ExprGraph, error) {
 	g := G.NewGraph()
 	variable := func(name string, shape ...int) *G.Node {
 		data := make([]float32, kernels.Elems(shape))
-		fill(data, uint32(len(name)))
+		for i := range data {
+			data[i] = float32(noise(i, uint32(len(name))))
+		}
 		v := tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))
 		return G.NewTensor(g, tensor.Float32, len(shape), G.WithShape(shape...), G.WithName(name), G.WithValue(v))
 	}

@@ -1,10 +1,8 @@
 package bench
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
-	"time"
 
 	"gorgonia.org/gorgonia"
 
@@ -33,6 +31,7 @@ var trainModels = map[string]trainModel{
 	"transformer": {func() (nn.Module, error) {
 		return nn.Sequential{nn.Embedding{Rows: 1000, Width: 256}, nn.TransformerEncoder{Layers: 4, Heads: 4, Hidden: 1024}, meanOverPositions, nn.Linear{Out: 10}}, nil
 	}, []int{128}, 1000},
+	"resnet50": {func() (nn.Module, error) { return vision.ResNet50(1000), nil }, []int{224, 224, 3}, 0},
 	"resnet20": {func() (nn.Module, error) { return vision.ResNet20(10), nil }, []int{32, 32, 3}, 0},
 }
 
@@ -41,15 +40,21 @@ var meanOverPositions = nn.Func(func(b *nn.Builder, x nn.Node) nn.Node {
 	return b.Do(func() (nn.Node, error) { return op.Mean(x, false, 1) }, x)
 })
 
-// step compiles one training step of a model on this device and times it.
-func (o *ours) step(ctx context.Context, w trainWork, budget time.Duration) (float64, error) {
+// trainStep is a compiled training step of a model on random data.
+type trainStep struct {
+	vm  *engine.Machine
+	opt *nn.Optimizer
+}
+
+// newTrainStep compiles a step for a machine with the given options.
+func newTrainStep(w trainWork, opts ...engine.Option) (*trainStep, error) {
 	m, ok := trainModels[w.model]
 	if !ok {
-		return 0, fmt.Errorf("no model is called %q", w.model)
+		return nil, fmt.Errorf("no model is called %q", w.model)
 	}
 	net, err := m.build()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	b := nn.NewParams(1).Build(gorgonia.NewGraph())
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -72,16 +77,18 @@ func (o *ours) step(ctx context.Context, w trainWork, budget time.Duration) (flo
 	}
 	cost := b.CrossEntropy(net.Forward(b, x), y, op.CrossEntropyOptions{})
 	if b.Err() != nil {
-		return 0, b.Err()
+		return nil, b.Err()
 	}
 	opt, err := nn.NewOptimizer(b, cost, nn.SGD(0.9, false, 0))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	vm := engine.New(b.Graph(), engine.On(o.dev), engine.WithUpdate(opt), engine.Outputs(cost))
-	defer vm.Close()
-	return timeCalls(ctx, budget, func() error {
-		opt.Step(0.001)
-		return vm.RunAll()
-	})
+	return &trainStep{engine.New(b.Graph(), append(opts, engine.WithUpdate(opt), engine.Outputs(cost))...), opt}, nil
 }
+
+func (s *trainStep) run() error {
+	s.opt.Step(0.001)
+	return s.vm.RunAll()
+}
+
+func (s *trainStep) close() { _ = s.vm.Close() }

@@ -46,10 +46,7 @@ func (l *lease) Close() error {
 		d := l.Device
 		err = d.Sync()
 		d.mu.Lock()
-		clean := err == nil && d.dead == nil
-		for m := range d.blocks {
-			clean = clean && m.ours
-		}
+		clean := err == nil && d.dead == nil && len(d.blocks) == 0
 		d.mu.Unlock()
 		if clean {
 			idle.Lock()

@@ -56,11 +56,7 @@ func chipNamed(name string) (*sim.Chip, error) {
 	if name == "" {
 		name = defaultChip
 	}
-	c, err := sim.ChipNamed(name)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoDevice, err)
-	}
-	return c, nil
+	return sim.ChipNamed(name)
 }
 
 // Simulated lists the names of the simulated devices that this build has.

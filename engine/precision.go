@@ -169,7 +169,8 @@ func (m *mixer) mayHalve(c *call, j int) bool {
 	return k.Operands()[j].Type == m.t
 }
 
-// carries says whether a call's operands are in half precision already, all the large ones and at least one. k is the call's kernel in half precision.
+// carries says whether a call goes on with half precision: an element-wise one if all its large operands have that, any other if one has.
+// k is the call's kernel in half precision.
 func (m *mixer) carries(c *call, k kernels.Kernel) bool {
 	some, elems := false, 0
 	for j, o := range k.Operands() {
@@ -183,7 +184,7 @@ func (m *mixer) carries(c *call, k kernels.Kernel) bool {
 			continue
 		}
 		half := m.half[c.args[j]]
-		if !half && !(elementwise && o.Elems() < elems) { // a broadcast operand is read as it is
+		if elementwise && !half && o.Elems() == elems {
 			return false
 		}
 		some = some || half

@@ -78,6 +78,30 @@ class ResNet20(nn.Sequential):
         self.input = (3, 32, 32)
 
 
+class Bottleneck(nn.Module):
+    def __init__(self, c, width, stride):
+        super().__init__()
+        self.f = nn.Sequential(nn.Conv2d(c, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+                               nn.Conv2d(width, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+                               nn.Conv2d(width, 4 * width, 1, bias=False), nn.BatchNorm2d(4 * width))
+        self.short = nn.Identity() if c == 4 * width and stride == 1 else nn.Sequential(
+            nn.Conv2d(c, 4 * width, 1, stride, bias=False), nn.BatchNorm2d(4 * width))
+
+    def forward(self, x):
+        return F.relu(self.f(x) + self.short(x))
+
+
+class ResNet50(nn.Sequential):
+    def __init__(self):
+        layers, c = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)], 64
+        for width, blocks in ((64, 3), (128, 4), (256, 6), (512, 3)):
+            for i in range(blocks):
+                layers.append(Bottleneck(c, width, 2 if i == 0 and width > 64 else 1))
+                c = 4 * width
+        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, 1000))
+        self.input = (3, 224, 224)
+
+
 class Transformer(nn.Module):
     def __init__(self, layers=4, d=256, heads=4, hidden=1024, length=128, vocab=1000):
         super().__init__()
@@ -95,6 +119,7 @@ MODELS = {
     "simplenet-slim": lambda: SimpleNet("64 32 32 32 p 32 32 64 p 64 64 p 128 256k1 64k1 p 64 p", 28, 1),
     "simplenet": lambda: SimpleNet("64 128 128 128 p 128 128 256 p 256 256 p 512 2048k1 256k1 p 256 p", 32, 3),
     "resnet20": ResNet20,
+    "resnet50": ResNet50,
     "transformer": Transformer,
 }
 
@@ -123,4 +148,5 @@ def train(model, batch, budget):
     return measure(call, float(budget)), last[0]
 
 
-serve(f"pytorch {torch.__version__}", {"gemm": gemm, "conv": conv, "train": train})
+if __name__ == "__main__":
+    serve(f"pytorch {torch.__version__}", {"gemm": gemm, "conv": conv, "train": train})

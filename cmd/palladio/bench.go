@@ -9,19 +9,29 @@ import (
 	"github.com/spf13/cobra"
 
 	"palladio/bench"
+	"palladio/cuda"
 )
 
 func newBench() *cobra.Command {
 	var o bench.Options
 	var asJSON, bars bool
-	var out string
+	var out, device string
+	names := append(bench.SuiteNames(), bench.GPUSuiteNames()...)
 	c := &cobra.Command{
-		Use:       "bench [" + strings.Join(bench.SuiteNames(), "|") + "]…",
+		Use:       "bench [" + strings.Join(names, "|") + "]…",
 		Short:     "Measure the kernels, beside rivals and the machine's own peak",
-		ValidArgs: bench.SuiteNames(),
+		ValidArgs: names,
 		Args:      wrapArgs(cobra.OnlyValidArgs),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.Suites = args
+			if device != "" && device != "cpu" {
+				d, err := cuda.Open(device)
+				if err != nil {
+					return usage(err)
+				}
+				defer d.Close()
+				o.Device = d
+			}
 			if st, err := os.Stderr.Stat(); err == nil && st.Mode()&os.ModeCharDevice != 0 {
 				o.Progress = func(s string) { fmt.Fprintf(os.Stderr, "\r%s\x1b[K", s) }
 				defer fmt.Fprint(os.Stderr, "\r\x1b[K")
@@ -62,6 +72,8 @@ func newBench() *cobra.Command {
 	f.StringVar(&o.Scripts, "peers-src", "bench/peers", "where the rivals' sources are")
 	f.IntVar(&o.Rounds, "rounds", 5, "turns that each contender gets; with few contenders it is more")
 	f.DurationVar(&o.Budget, "budget", 0, "time for one contender, workload and turn (default 150ms)")
+	f.StringVar(&device, "device", "", "measure a GPU by the gpu suites: cuda:N or sim:CHIP")
+	f.BoolVar(&o.Small, "small", false, "of the gpu suites: tiny workloads, to see that everything runs")
 	f.StringVar(&out, "out", "", "write the result as JSON into this folder")
 	f.BoolVar(&bars, "bars", false, "fail if a bar is missed")
 	f.BoolVar(&asJSON, "json", false, "print JSON")

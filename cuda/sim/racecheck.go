@@ -47,7 +47,6 @@ const maxUnwritten = 1024
 type sharedChecks struct {
 	k         *blockChecks
 	granule   int
-	warps     int
 	cells     []sharedCell
 	opened    uint32               // barriers
 	known     [lanes][lanes]uint32 // by warp and other warp
@@ -59,20 +58,12 @@ type sharedChecks struct {
 }
 
 func (s *sharedChecks) init(k *blockChecks, bytes, warps int) {
-	s.k, s.granule, s.warps = k, k.s.static.granule, warps
+	s.k, s.granule = k, k.s.static.granule
 	s.cells = make([]sharedCell, ceilDiv(bytes, s.granule))
-}
-
-// reset makes the state that of a block which has not begun.
-func (s *sharedChecks) reset() {
-	clear(s.cells)
 	s.opened = 1
-	s.known, s.arrived, s.commits, s.clock = [lanes][lanes]uint32{}, [barriers]uint32{}, [lanes]int32{}, [lanes]uint32{}
-	for w := range s.warps {
+	for w := range warps {
 		s.clock[w] = 1
-		s.copies[w] = s.copies[w][:0]
 	}
-	s.unwritten = s.unwritten[:0]
 }
 
 func (s *sharedChecks) arrive(w *warp, id int) { s.arrived[id] |= 1 << w.index }

@@ -34,16 +34,17 @@ func newAxis(values []float64, from, to float64, mayLog bool) axis {
 		a.hi = 1
 		return a
 	}
-	a.lo, a.hi = slices.Min(values), slices.Max(values)
-	if mayLog && a.lo > 0 && a.hi/a.lo > 20 {
+	const most = 1e250 // so that differences of two values and some room are finite
+	a.lo, a.hi = max(slices.Min(values), -most), min(slices.Max(values), most)
+	if mayLog && a.lo > 0 && a.hi/20 > a.lo {
 		a.log = true
-		room := math.Pow(a.hi/a.lo, 0.04)
-		a.lo, a.hi = a.lo/room, a.hi*room
+		room := math.Exp(0.04 * (math.Log(a.hi) - math.Log(a.lo)))
+		a.lo, a.hi = max(a.lo/room, 1/most), a.hi*room
 		return a
 	}
 	room := (a.hi - a.lo) * 0.05
-	if room == 0 {
-		room = max(math.Abs(a.lo)*0.05, 1e-9)
+	if largest := max(math.Abs(a.lo), math.Abs(a.hi)); room <= 1e-9*largest { // all but equal
+		room = max(largest*0.05, 1e-9)
 	}
 	a.lo, a.hi = a.lo-room, a.hi+room
 	return a
@@ -52,7 +53,7 @@ func newAxis(values []float64, from, to float64, mayLog bool) axis {
 func (a axis) at(v float64) float64 {
 	u := (v - a.lo) / (a.hi - a.lo)
 	if a.log {
-		u = math.Log(v/a.lo) / math.Log(a.hi/a.lo)
+		u = (math.Log(v) - math.Log(a.lo)) / (math.Log(a.hi) - math.Log(a.lo))
 	}
 	return a.from + u*(a.to-a.from)
 }
@@ -74,8 +75,11 @@ func (a axis) ticks() []float64 {
 				}
 			}
 		}
-		if len(out) > 7 {
-			out = slices.DeleteFunc(out, func(v float64) bool { return math.Abs(math.Log10(v)-math.Round(math.Log10(v))) > 1e-9 })
+		for every := 1.0; len(out) > 7; every++ { // whole decades, every second one, …
+			out = slices.DeleteFunc(out, func(v float64) bool {
+				e := math.Round(math.Log10(v))
+				return math.Abs(math.Log10(v)-e) > 1e-9 || math.Mod(e, every) != 0
+			})
 		}
 		return out
 	}
@@ -91,8 +95,8 @@ func (a axis) ticks() []float64 {
 		step = max(math.Round(step), 1)
 	}
 	var out []float64
-	for k := math.Ceil(a.lo / step); k*step <= a.hi; k++ {
-		out = append(out, k*step)
+	for first := math.Ceil(a.lo / step); (first+float64(len(out)))*step <= a.hi; {
+		out = append(out, (first+float64(len(out)))*step)
 	}
 	return out
 }
@@ -313,7 +317,11 @@ func historyPlots(in Input) ([]plot, []member) {
 		}
 		xs[by] = append(xs[by], float64(t.Number+1))
 		l.best = append(l.best, best)
-		l.volume = append(l.volume, search.Hypervolume(l.own, reference)/scale)
+		share := search.Hypervolume(l.own, reference) / scale
+		if math.IsNaN(share) { // the box is too large for a number
+			share = 0
+		}
+		l.volume = append(l.volume, share)
 	}
 	draw := func(name, yTitle string, value func(l *line) []float64) plot {
 		var all, allX []float64

@@ -183,7 +183,7 @@ func number(x float64) string {
 		}
 		return s
 	}
-	if a := math.Abs(x); a >= 1000 {
+	if a := math.Abs(x); a >= 1000 && a < 1e15 {
 		return number(math.Round(x))
 	}
 	return strconv.FormatFloat(x, 'g', 4, 64)
