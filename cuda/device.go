@@ -203,7 +203,15 @@ func (d *Device) Close() error {
 	if d.g == nil {
 		return nil
 	}
-	err := d.g.close()
+	var errs []error
+	for m := range d.blocks { // those of a pool would outlive the context
+		if m.generation == d.generation.Load() {
+			errs = append(errs, d.g.free(m.addr))
+		}
+		m.freed = true
+	}
+	clear(d.blocks)
+	err := errors.Join(append(errs, d.g.free(d.record), d.g.close())...)
 	d.g, d.dead = nil, fmt.Errorf("%s is closed", d.name)
 	d.generation.Add(1)
 	return err

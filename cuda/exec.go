@@ -30,10 +30,10 @@ type variant struct {
 
 // loaded is what a program needs of one context.
 type loaded struct {
-	d          *Device
 	g          gpu
 	generation int64
 	launches   []launch
+	table      kernels.Memory // the constants; nil where there are none
 	binding    binding
 }
 
@@ -86,14 +86,15 @@ func (e *exec) load(v *variant) error {
 	if err != nil {
 		return err
 	}
-	l := &loaded{d: e.d, g: g, generation: e.d.generation.Load(), binding: binding{fault: e.d.record, call: e.call}}
+	l := &loaded{g: g, generation: e.d.generation.Load(), binding: binding{fault: e.d.record, call: e.call}}
 	if n := len(v.program.Constants); n > 0 {
-		if l.binding.constants, err = g.alloc(n); err != nil {
-			return e.d.outOfMemory(g, n, "tables of "+e.k.Family(), err)
+		if l.table, err = e.d.allocate(n, "tables of "+e.k.Family(), true); err != nil {
+			return err
 		}
-		if err := g.upload(l.binding.constants, v.program.Constants); err != nil {
+		l.binding.constants = l.table.Arg(0, n).Addr
+		if err := l.table.Upload(0, v.program.Constants); err != nil {
 			l.free()
-			return e.d.failed(g, err)
+			return err
 		}
 	}
 	for i := range v.program.Launches {
@@ -161,10 +162,10 @@ func (l *loaded) free() {
 		n.free()
 	}
 	l.launches = nil
-	if g, err := l.d.current(); err == nil && l.binding.constants != 0 && l.generation == l.d.generation.Load() {
-		_ = g.free(l.binding.constants) // the context may go at any time, and the memory with it
+	if l.table != nil {
+		_ = l.table.Free() // the context may go at any time, and the memory with it
+		l.table = nil
 	}
-	l.binding.constants = 0
 }
 
 // Workspace is the number of scratch bytes that Run needs.

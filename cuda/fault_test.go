@@ -420,3 +420,40 @@ func TestMeasure(t *testing.T) {
 		t.Errorf("a measurement leaves %d bytes (%v)", s.Held, err)
 	}
 }
+
+// TestLease gives a device back for the next lease, unless memory of it is still held.
+func TestLease(t *testing.T) {
+	const name = "sim:l4"
+	first, err := Lease(name)
+	check(t, err)
+	device := first.(*lease).Device
+	e, err := first.Prepare(victim)
+	check(t, err)
+	check(t, e.Run([]kernels.Arg{mustAlloc(t, first, 4*victim.N), mustAlloc(t, first, 4*victim.N)}, kernels.Arg{}))
+	check(t, first.Close()) // its operands are held
+	if _, err := device.Alloc(1); err == nil {
+		t.Error("a device with memory in use is kept for others")
+	}
+	second, err := Lease(name)
+	check(t, err)
+	device = second.(*lease).Device
+	check(t, second.Close())
+	check(t, second.Close()) // twice does no harm
+	third, err := Lease(name)
+	check(t, err)
+	fourth, err := Lease(name)
+	check(t, err)
+	if third.(*lease).Device != device || fourth.(*lease).Device == device {
+		t.Error("a lease is not for its own use, or a device that was given back is not used again")
+	}
+	check(t, third.Close())
+	check(t, fourth.Close())
+}
+
+func mustAlloc(t *testing.T, d kernels.Device, n int) kernels.Arg {
+	t.Helper()
+	m, err := d.Alloc(n)
+	check(t, err)
+	check(t, m.Upload(0, make([]byte, n)))
+	return m.Arg(0, n)
+}

@@ -46,7 +46,10 @@ func (l *lease) Close() error {
 		d := l.Device
 		err = d.Sync()
 		d.mu.Lock()
-		clean := err == nil && d.dead == nil && len(d.blocks) == 0
+		clean := err == nil && d.dead == nil
+		for m := range d.blocks {
+			clean = clean && m.ours
+		}
 		d.mu.Unlock()
 		if clean {
 			idle.Lock()

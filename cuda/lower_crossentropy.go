@@ -54,7 +54,9 @@ func (l *lowering) crossEntropy(k kernels.CrossEntropy) *Program {
 	blocks := 0 // of the launch that adds losses; the mean of none is 0
 	if k.N > 0 {
 		args := with(targets, Operand(0), Operand(2), Operand(4))
-		if r, ok := l.registerRows(k.C, k.Type, 512, 4); ok {
+		if k.Labels != k.Type && l.short(k.N, k.C*max(size, 4), 128) {
+			e.launch(name+"_short_"+suffix, ceilDiv(k.N, 256), 256, append([]Slot{Int(k.N)}, args...)...)
+		} else if r, ok := l.registerRows(k.C, k.Type, 512, 4); ok {
 			e.launch(r.kind(name+"_rows")+"_"+suffix, r.blocks(k.N), r.block, append([]Slot{Int(k.N), Int(r.threads), flag(r.packed)}, args...)...)
 		} else {
 			kind, _ := l.units(k.C, size)

@@ -82,7 +82,7 @@ func gemmProgram(g *gemmCall, most int) *Program {
 	for first := 0; first < g.k.Batch; first += most {
 		p.Launches = append(p.Launches, g.launches(first, min(most, g.k.Batch-first))...)
 	}
-	p.Workspace = g.partial(min(most, g.k.Batch))
+	p.Workspace = g.workspace(min(most, g.k.Batch))
 	return p
 }
 
@@ -114,6 +114,41 @@ type gemmCall struct {
 	widthA, widthB int
 	splits, length int // parts of k, and the length of each
 	real           kernels.DType
+	copies         [2]*gemmCopy // of A and B, where the kernel needs rows at multiples of 16 bytes and the operand has none
+}
+
+// gemmCopy is a copy of A or B in the workspace, with rows at multiples of 16 bytes.
+type gemmCopy struct {
+	operand, rows, columns int
+	ld, stride             int // of the operand
+	width                  int // elements from row to row of the copy
+}
+
+// matrices is the number of matrices that are copied for a batch.
+func (c *gemmCopy) matrices(batch int) int {
+	if c.stride == 0 {
+		return 1
+	}
+	return batch
+}
+
+// bytes is the size of the copy for a batch, rounded up to 256.
+func (c *gemmCopy) bytes(batch int, t kernels.DType) int {
+	if c == nil {
+		return 0
+	}
+	return ceilDiv(c.matrices(batch)*c.rows*c.width*t.Size(), 256) * 256
+}
+
+// launch copies the matrices from first on.
+func (c *gemmCopy) launch(first, batch int, t kernels.DType, to Slot) Launch {
+	n := c.matrices(batch)
+	return Launch{
+		Module: Shipped("gemm/align"), Entry: fmt.Sprintf("gemm_align_%d", t.Size()),
+		Grid:  Dim{min(ceilDiv(c.width*t.Size(), 32*16), 64), min(ceilDiv(n*c.rows, 4), 4096), 1},
+		Block: Dim{32, 4, 1},
+		Args:  []Slot{Int(c.rows), Int(c.columns), Int(n), OperandAt(c.operand, first*c.stride*t.Size()), Int(c.ld), Int(c.stride), to, Int(c.width)},
+	}
 }
 
 // gemmCall chooses the kernel.
@@ -129,13 +164,8 @@ func (l *lowering) gemmCall(k kernels.GEMM) *gemmCall {
 
 // newGEMMCall is a call without a kernel.
 func (l *lowering) newGEMMCall(k kernels.GEMM) *gemmCall {
-	rowsA, rowsB := k.M, k.K
-	if k.TransA {
-		rowsA = k.K
-	}
-	if k.TransB {
-		rowsB = k.N
-	}
+	rowsA, _ := storedA(k)
+	rowsB, _ := storedB(k)
 	g := &gemmCall{k: k, real: k.Type, widthA: l.width(k.Type, rowsA, k.LDA, k.StrideA), widthB: l.width(k.Type, rowsB, k.LDB, k.StrideB), splits: 1, length: max(k.K, 1)}
 	if k.Type == kernels.F16 || k.Type == kernels.BF16 {
 		g.real = kernels.F32
@@ -152,6 +182,21 @@ func (l *lowering) newGEMMCall(k kernels.GEMM) *gemmCall {
 		}
 	}
 	return g
+}
+
+// storedA and storedB are the extents of A and B as they are stored.
+func storedA(k kernels.GEMM) (rows, columns int) {
+	if k.TransA {
+		return k.K, k.M
+	}
+	return k.M, k.K
+}
+
+func storedB(k kernels.GEMM) (rows, columns int) {
+	if k.TransB {
+		return k.N, k.K
+	}
+	return k.K, k.N
 }
 
 // gemmKind names the arithmetic of a product: its type, or tf32.
@@ -174,30 +219,60 @@ func (l *lowering) width(t kernels.DType, rows, ld, stride int) int {
 	return w
 }
 
-// tileCall chooses one of some tiles, and in how many parts k is cut.
+// tileCall chooses one of some tiles, in how many parts k is cut, and whether operands are copied for a tile that needs them aligned.
 func (l *lowering) tileCall(g *gemmCall, tiles []gemmTile, parts []int) {
 	k, kind := g.k, gemmKind(g.k)
+	copies, copying := l.alignedCopies(g)
 	var best gemmTile
 	least := math.Inf(1)
 	for _, t := range tiles {
-		if t.shared > l.SharedBlock || !t.any && (g.widthA != 16 || g.widthB != 16) {
+		if t.shared > l.SharedBlock {
 			continue
+		}
+		extra := 0.0
+		switch {
+		case !t.any:
+			extra = copying
+		case t.shared > 0: // more copies to shared memory, in smaller pieces
+			t.rate /= map[int]float64{2: 2, 4: 1.4, 8: 1.1, 16: 1}[min(g.widthA, g.widthB)]
 		}
 		for _, splits := range parts {
 			length := max(1, ceilDiv(ceilDiv(k.K, splits), t.k)) * t.k
 			if splits > 1 && (length < 4*t.k || ceilDiv(k.K, length) != splits) {
 				continue
 			}
-			if c := l.gemmClocks(k, t, splits, length); c < least {
+			if c := extra + l.gemmClocks(k, t, splits, length); c < least {
 				least, best, g.splits, g.length = c, t, splits, length
 			}
 		}
+	}
+	if !best.any {
+		g.copies = copies
 	}
 	g.module, g.entry = "gemm/"+kind, fmt.Sprintf("gemm_%s_%s", kind, best)
 	if best.shared > 0 { // on tensor cores, an entry point for each layout
 		g.entry += "_" + map[bool]string{false: "n", true: "t"}[k.TransA] + map[bool]string{false: "n", true: "t"}[k.TransB]
 	}
 	g.grid, g.threads, g.shared = Dim{ceilDiv(k.M, best.m) * ceilDiv(k.N, best.n), 1, 1}, best.threads, best.shared
+}
+
+// alignedCopies are the copies of those of A and B whose rows do not start at multiples of 16 bytes, and the clocks that they take.
+func (l *lowering) alignedCopies(g *gemmCall) (copies [2]*gemmCopy, clocks float64) {
+	k, size := g.k, g.k.Type.Size()
+	make := func(operand, rows, columns, ld, stride int) {
+		c := &gemmCopy{operand, rows, columns, ld, stride, ceilDiv(columns*size, 16) * 16 / size}
+		copies[operand] = c
+		clocks += 5000 + float64(2*c.bytes(k.Batch, k.Type))/float64(12*l.SMs)
+	}
+	if g.widthA != 16 {
+		rows, columns := storedA(k)
+		make(0, rows, columns, k.LDA, k.StrideA)
+	}
+	if g.widthB != 16 {
+		rows, columns := storedB(k)
+		make(1, rows, columns, k.LDB, k.StrideB)
+	}
+	return copies, clocks
 }
 
 // gemmClocks estimates the clocks of a product with a tile and a number of parts: the multiprocessor with the most tiles does one after another, at a
@@ -209,7 +284,7 @@ func (l *lowering) gemmClocks(k kernels.GEMM, t gemmTile, splits, length int) fl
 	rate := t.rate * (0.4 + 0.6*min(1, float64(most)/float64(t.blocks)))
 	clocks := float64(most) * float64(t.m*t.n) * float64(length+3*t.k) / rate
 	if splits > 1 {
-		clocks += 3000 + float64(2*splits*k.Batch*k.M)*float64(4*k.N)/float64(12*l.SMs)
+		clocks += 4000 + float64(2*splits*k.Batch*k.M)*float64(4*k.N)/float64(12*l.SMs)
 	}
 	return clocks
 }
@@ -237,12 +312,17 @@ func (l *lowering) skinnyCall(g *gemmCall) {
 	}
 }
 
-// partial is the bytes of the parts of the sums of some matrices; rows are padded to 16 bytes.
+// partial is the bytes of the parts of the sums of some matrices, rounded up to 256; rows are padded to 16 bytes.
 func (g *gemmCall) partial(batch int) int {
 	if g.splits == 1 {
 		return 0
 	}
-	return g.splits * batch * g.k.M * g.partialLD() * g.real.Size()
+	return ceilDiv(g.splits*batch*g.k.M*g.partialLD()*g.real.Size(), 256) * 256
+}
+
+// workspace is the bytes that some matrices need: parts of the sums, then copies.
+func (g *gemmCall) workspace(batch int) int {
+	return g.partial(batch) + g.copies[0].bytes(batch, g.k.Type) + g.copies[1].bytes(batch, g.k.Type)
 }
 
 func (g *gemmCall) partialLD() int {
@@ -253,7 +333,20 @@ func (g *gemmCall) partialLD() int {
 // launches computes batch matrices from first on.
 func (g *gemmCall) launches(first, batch int) []Launch {
 	args := g.arguments(first, batch)
-	launches := []Launch{{Module: Shipped(g.module), Entry: g.entry, Grid: Dim{g.grid.X, g.splits, batch}, Block: Dim{g.threads, 1, 1}, Shared: g.shared, Args: args}}
+	var launches []Launch
+	off := g.partial(batch)
+	for i, c := range g.copies {
+		if c != nil {
+			launches = append(launches, c.launch(first, batch, g.k.Type, Scratch(off)))
+			stride := c.rows * c.width
+			if c.stride == 0 {
+				stride = 0
+			}
+			copy(args[4+3*i:], []Slot{Scratch(off), Int(c.width), Int(stride)})
+			off += c.bytes(batch, g.k.Type)
+		}
+	}
+	launches = append(launches, Launch{Module: Shipped(g.module), Entry: g.entry, Grid: Dim{g.grid.X, g.splits, batch}, Block: Dim{g.threads, 1, 1}, Shared: g.shared, Args: args})
 	if g.splits == 1 {
 		return launches
 	}

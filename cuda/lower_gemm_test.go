@@ -9,7 +9,7 @@ import (
 	"palladio/kernels/devicetest"
 )
 
-// gemmForced is a device that computes products with a given tile and number of parts, wherever the tile takes the operands' alignment.
+// gemmForced is a device that computes products with a given tile and number of parts.
 type gemmForced struct {
 	*Device
 	tile   gemmTile
@@ -22,11 +22,7 @@ func (d gemmForced) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 	for i, align := range []int{wide, 1} {
 		l := &lowering{Limits: d.info.limits(), align: align}
 		g := l.newGEMMCall(foldBatch(k.(kernels.GEMM)))
-		tiles, parts := []gemmTile{d.tile}, []int{d.splits}
-		if !d.tile.any && (g.widthA != 16 || g.widthB != 16) {
-			tiles, parts = gemmTiles[gemmKind(g.k)], gemmSplits
-		}
-		l.tileCall(g, tiles, parts)
+		l.tileCall(g, []gemmTile{d.tile}, []int{d.splits})
 		programs[i] = gemmProgram(g, d.most)
 	}
 	return d.preparePrograms(k, programs[0], programs[1])
@@ -78,7 +74,8 @@ func TestGEMMChoice(t *testing.T) {
 	}{
 		{h100, 16, gemmOf("bf16", 8192, 8192, 8192, false, false), "gemm_bf16_128x256_nn", false, 256},
 		{small, 16, gemmOf("bf16", 8192, 8192, 8192, false, true), "gemm_bf16_128x128_nt", false, 128},
-		{h100, 2, gemmOf("bf16", 8192, 8192, 8192, true, false), "gemm_bf16_64x64_tn", false, 128},
+		{h100, 2, gemmOf("bf16", 8192, 8192, 8192, true, false), "gemm_align_2", true, 32},
+		{h100, 2, gemmOf("bf16", 100, 100, 100, true, false), "gemm_bf16_64x64_tn", false, 128},
 		{h100, 16, gemmOf("f32", 4096, 4096, 4096, false, false), "gemm_f32_128x128", false, 256},
 		{h100, 16, gemmOf("tf32", 4096, 4096, 4096, true, true), "gemm_tf32_128x256_tt", false, 256},
 		{h100, 16, gemmOf("f16", 128, 128, 8192, false, false), "", true, 0},
@@ -97,14 +94,26 @@ func TestGEMMChoice(t *testing.T) {
 	}
 }
 
-// TestGEMMBatchInParts runs a batch in several launches, as one of more matrices than a grid is deep.
+// TestGEMMBatchInParts runs a batch in several launches, as one of more matrices than a grid is deep: with operands copied for their alignment, with
+// split sums, and with one matrix for all.
 func TestGEMMBatchInParts(t *testing.T) {
-	k := kernels.NewGEMM(kernels.F32, 7, 20, 33, 200, false, false)
-	k.Bias, k.Residual = true, true
-	for _, splits := range []int{1, 3} {
-		d := gemmForced{open(t, "sim:h100"), gemmTiles["f32"][2], splits, 3}
-		if res := devicetest.Run(d, ref.New(), kernels.Case{Name: k.String(), Kernel: k}); !res.Passed() {
-			t.Error(res)
+	for _, c := range []struct {
+		kind   string
+		tile   int
+		shared bool
+	}{{"f32", 2, false}, {"f64", 1, true}, {"bf16", 1, false}, {"f16", 1, true}, {"tf32", 1, true}} {
+		for _, splits := range []int{1, 3} {
+			k := gemmOf(c.kind, 20, 33, 500, false, true)
+			k.Batch, k.Bias, k.Residual, k.Beta = 7, true, true, 0.5
+			k.LDC, k.StrideC = k.LDC+2, 20*(k.LDC+2)+1
+			k.LDA, k.StrideA, k.StrideB = 503, 20*503+1, k.StrideB+3
+			if c.shared {
+				k.StrideB = 0
+			}
+			d := gemmForced{open(t, "sim:h100"), gemmTiles[c.kind][c.tile], splits, 3}
+			if res := devicetest.Run(d, ref.New(), kernels.Case{Name: k.String(), Kernel: k}); !res.Passed() {
+				t.Error(res)
+			}
 		}
 	}
 }

@@ -157,6 +157,11 @@ func (l *lowering) reduceRows(r *reduction, kept, length int, scattered []span) 
 	case !l.vectorised(length, r.size):
 		unit, place = 1, 0
 	}
+	if scattered == nil && length > 0 && l.short(kept, length*max(r.size, 4), 128) {
+		args := append([]Slot{Int(kept), Int(length), r.in}, r.output()...)
+		p.Launches = []Launch{{Module: r.module(), Entry: r.entry("short"), Grid: Dim{ceilDiv(kept, 256), 1, 1}, Block: Dim{256, 1, 1}, Args: args}}
+		return p
+	}
 	threads := reduceThreads
 	if wide := ceilDiv(length, unit); wide <= 1024 {
 		threads = min(powerOfTwo(wide), 32)
@@ -169,6 +174,10 @@ func (l *lowering) reduceRows(r *reduction, kept, length int, scattered []span) 
 	})
 	return p
 }
+
+// short says whether rows of the given bytes, in the type that they are computed in, are so short, and so many, that each is best given to a thread
+// (kernels/include/stage.cuh).
+func (l *lowering) short(rows, bytes, most int) bool { return bytes <= most && rows >= 64*l.SMs }
 
 // reduceColumns reduces the middle axis of [outer, length, inner], or the axes length/near and near of [length/near, outer, near, inner], whose first has the
 // stride far; that is 0 where there is one axis only.

@@ -64,9 +64,12 @@ func (l *lowering) softmaxLaunch(name string, k kernels.Softmax, tensors ...Slot
 		tiles := ceilDiv(units, columns)
 		return launch("columns_"+kind, k.Outer*tiles, 256, Int(k.Len), Int(k.Inner), Int(tiles), Int(columns))
 	}
-	most := 8
+	most, short := 8, 128
 	if name != "softmax" {
-		most = 4 // of each of two rows
+		most, short = 4, 64 // there are two rows
+	}
+	if l.short(k.Outer, k.Len*max(size, 4), short) {
+		return launch("short", ceilDiv(k.Outer, 256), 256, Int(k.Outer), Int(k.Len))
 	}
 	if r, ok := l.registerRows(k.Len, k.Type, 512, most); ok {
 		return launch(r.kind("rows"), r.blocks(k.Outer), r.block, Int(k.Outer), Int(k.Len), Int(r.threads), flag(r.packed))

@@ -16,6 +16,7 @@ type memory struct {
 	n          int
 	label      string
 	generation int64 // of the context that it lies in
+	ours       bool  // of a prepared kernel, not of a caller of Alloc
 	freed      bool
 }
 
@@ -24,6 +25,10 @@ func (d *Device) Alloc(bytes int) (kernels.Memory, error) { return d.AllocLabell
 
 // AllocLabelled is Alloc; the message of a later allocation that finds too little memory names the label.
 func (d *Device) AllocLabelled(bytes int, label string) (kernels.Memory, error) {
+	return d.allocate(bytes, label, false)
+}
+
+func (d *Device) allocate(bytes int, label string, ours bool) (kernels.Memory, error) {
 	if bytes < 0 {
 		return nil, fmt.Errorf("%s: allocation of %d bytes for %s", d.name, bytes, label)
 	}
@@ -31,7 +36,7 @@ func (d *Device) AllocLabelled(bytes int, label string) (kernels.Memory, error) 
 	if err != nil {
 		return nil, err
 	}
-	m := &memory{d: d, n: bytes, label: label, generation: d.generation.Load()}
+	m := &memory{d: d, n: bytes, label: label, ours: ours, generation: d.generation.Load()}
 	if m.addr, err = g.alloc(max(bytes, 1)); err != nil {
 		return nil, d.outOfMemory(g, bytes, label, err)
 	}
@@ -110,11 +115,13 @@ func (m *memory) Arg(off, n int) kernels.Arg { return kernels.Arg{Addr: m.addr +
 
 // usable gives the context unless the block is freed or lost.
 func (m *memory) usable(off, n int) (gpu, error) {
-	g, err := m.d.current()
+	m.d.mu.Lock()
+	g, err, freed := m.d.g, m.d.dead, m.freed
+	m.d.mu.Unlock()
 	switch {
 	case err != nil:
 		return nil, err
-	case m.freed:
+	case freed:
 		return nil, fmt.Errorf("%s: %s is used after it was freed", m.d.name, m.label)
 	case m.generation != m.d.generation.Load():
 		return nil, m.d.lost(m.label)

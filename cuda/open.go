@@ -56,7 +56,11 @@ func chipNamed(name string) (*sim.Chip, error) {
 	if name == "" {
 		name = defaultChip
 	}
-	return sim.ChipNamed(name)
+	c, err := sim.ChipNamed(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoDevice, err)
+	}
+	return c, nil
 }
 
 // Simulated lists the names of the simulated devices that this build has.

@@ -54,6 +54,10 @@ func reduceCases() []Case {
 			add(Reduce{op, F32, []int{2, 3, 57, 4, 20}, axes}, Fill{})
 		}
 	}
+	for op := range numReduceOps { // so many short rows that each may get a thread of its own
+		add(Reduce{op, F32, []int{8500, 13}, []int{1}}, fill(op))
+		add(Reduce{op, F64, []int{8500, 5}, []int{1}}, fill(op))
+	}
 	for n := 1; n <= 70; n += 3 {
 		add(Reduce{ReduceSum, F32, []int{5, n}, []int{1}}, Fill{})
 		add(Reduce{ReduceSum, F32, []int{40, n}, []int{0}}, Fill{})
@@ -93,6 +97,7 @@ func argReduceCases() []Case {
 				{[]int{20011}, 0, "long", Fill{}},
 				{[]int{70001, 2}, 0, "long columns", Fill{}},
 				{[]int{100, 8}, 0, "columns by packs", Fill{}},
+				{[]int{8500, 6}, 1, "many short rows", Fill{}},
 				{[]int{17, 131}, 1, "rows", Fill{}},
 				{[]int{131, 17}, 0, "columns", Fill{}},
 				{[]int{4, 31, 6}, 1, "middle", Fill{}},

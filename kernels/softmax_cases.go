@@ -43,6 +43,10 @@ func softmaxCases() []Case {
 			add(fmt.Sprintf("%s inner 7", t), Softmax{Type: t, Outer: 2, Len: 30, Inner: 7}, Fill{})
 			add(fmt.Sprintf("%s inner 24", t), Softmax{Type: t, Outer: 2, Len: 30, Inner: 24}, Fill{})
 		}
+		for _, t := range []DType{F32, F64, F16, BF16} {
+			add(fmt.Sprintf("%s many short rows", t), Softmax{Type: t, Outer: 8500, Len: 5, Inner: 1}, Fill{})
+		}
+		add("many rows of 32", Softmax{Outer: 8500, Len: 32, Inner: 1}, Fill{})
 		add("one row", Softmax{Outer: 1, Len: 10, Inner: 1}, Fill{})
 		add("many rows", Softmax{Outer: 3000, Len: 10, Inner: 1}, Fill{})
 		add("no rows", Softmax{Outer: 0, Len: 10, Inner: 1}, Fill{})
@@ -101,6 +105,9 @@ func crossEntropyCases() []Case {
 			add(fmt.Sprintf("%s i32 c%d", t, c), CrossEntropy{Type: t, N: 5, C: c, Labels: I32, Smoothing: 0.1}, Fill{}, classes(c))
 			add(fmt.Sprintf("%s probabilities c%d", t, c), CrossEntropy{Type: t, N: 3, C: c, Labels: t}, Fill{}, Fill{Kind: Uniform, Lo: 0, Hi: 2 / float64(c)})
 		}
+	}
+	for _, t := range []DType{F32, F64, F16, BF16} {
+		add(fmt.Sprintf("%s many samples smooth", t), CrossEntropy{Type: t, N: 8500, C: 10, Labels: I64, Smoothing: 0.1, Ignore: true, IgnoreIndex: 3}, Fill{}, classes(10))
 	}
 	add("many samples", CrossEntropy{N: 3001, C: 10, Labels: I32}, Fill{}, classes(10))
 	add("one sample", CrossEntropy{N: 1, C: 10, Labels: I64}, Fill{}, classes(10))

@@ -25,7 +25,7 @@ func TestCheckPrintsTheTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if len(lines) != 3 || strings.Count(lines[0], "cpu:generic") != 1 || !strings.HasPrefix(lines[1], "clip_scale") || !strings.Contains(lines[1], "10 ok") || !strings.HasPrefix(lines[2], "ema") {
+	if len(lines) != 3 || strings.Count(lines[0], "cpu:generic") != 1 || !strings.HasPrefix(lines[1], "clip_scale") || !strings.Contains(lines[1], "12 ok") || !strings.HasPrefix(lines[2], "ema") {
 		t.Errorf("printed:\n%s", out)
 	}
 }

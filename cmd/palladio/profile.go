@@ -2,11 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"palladio/cuda"
 	"palladio/cuda/profile"
 	"palladio/kernels"
 )
@@ -93,7 +95,10 @@ func (f *profileFlags) run(c *cobra.Command, k kernels.Case) error {
 		o.Blocks = profile.AutoBlocks(k.Kernel)
 	}
 	r, err := profile.Run(c.Context(), k, o)
-	if err != nil {
+	switch {
+	case errors.Is(err, cuda.ErrNoDevice):
+		return usage(err)
+	case err != nil:
 		return err
 	}
 	if f.asJSON {

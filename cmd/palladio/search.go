@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"palladio/cuda"
+	"palladio/engine"
 	"palladio/engine/search"
 	"palladio/engine/search/folder"
 	"palladio/engine/search/ledger"
@@ -31,6 +33,7 @@ func newSearch() *cobra.Command {
 type searchFlags struct {
 	workers, trials int
 	seconds         float64
+	device          string
 	asJSON          bool
 }
 
@@ -38,6 +41,7 @@ func (f *searchFlags) add(c *cobra.Command) {
 	c.Flags().IntVar(&f.workers, "workers", 0, "trials at once (default: as the file says, or the number of cores); the result does not depend on it")
 	c.Flags().IntVar(&f.trials, "trials", 0, "budget of trials, in place of the file's")
 	c.Flags().Float64Var(&f.seconds, "seconds", 0, "budget of seconds, in place of the file's")
+	c.Flags().StringVar(&f.device, "device", "", "where candidates are evaluated: "+engine.DeviceNames+" (default: $"+cuda.EnvDevice+", else cpu)")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print events and the result as lines of JSON")
 }
 
@@ -127,6 +131,15 @@ func runStudy(ctx context.Context, w io.Writer, s *folder.Folder, f searchFlags)
 	}
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
+	}
+	if f.device != "" {
+		u, ok := s.File().Problem.(search.DeviceUser)
+		if !ok {
+			return usage(errors.New("--device: the candidates of this problem are not evaluated on a device"))
+		}
+		if err := u.UseDevice(f.device); err != nil {
+			return usage(fmt.Errorf("--device: %w", err))
+		}
 	}
 	p := newSearchProgress(w, s, f.asJSON)
 	status, err := s.Run(ctx, workers, p.event)

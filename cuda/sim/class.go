@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"palladio/cuda/sim/ptx"
 )
@@ -40,6 +42,16 @@ func (c Class) String() string { return classNames[c] }
 
 // MarshalText makes classes keys of JSON objects.
 func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (c *Class) UnmarshalText(text []byte) error {
+	i := slices.Index(classNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("no class of instructions %q: want %s", text, strings.Join(classNames[:], ", "))
+	}
+	*c = Class(i)
+	return nil
+}
 
 // rateClasses lists the classes that a chip gives a rate for.
 func rateClasses() []string {

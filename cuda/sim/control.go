@@ -44,6 +44,7 @@ const (
 
 // diverge sends the lanes of taken to the branch's target and the others on, and gives where the first of the two goes on.
 func (w *warp) diverge(in *inst, taken uint32) int32 {
+	w.polled = 0
 	w.others = append(w.others, group{mask: w.mask &^ taken, pc: in.other, depth: w.depth, calls: w.calls, turn: w.turn})
 	w.mask = taken
 	return in.target
@@ -145,7 +146,7 @@ func (w *warp) swap(i int) {
 // take makes a group the running one.
 func (w *warp) take(g group) {
 	w.mask, w.pc, w.depth, w.calls = g.mask, g.pc, g.depth, g.calls
-	w.patience, w.pinned = spinPatience, 0
+	w.patience, w.pinned, w.polled = spinPatience, 0, 0
 }
 
 // next runs another group, because the running one is gone or waits.

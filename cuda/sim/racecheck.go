@@ -47,6 +47,7 @@ const maxUnwritten = 1024
 type sharedChecks struct {
 	k         *blockChecks
 	granule   int
+	warps     int
 	cells     []sharedCell
 	opened    uint32               // barriers
 	known     [lanes][lanes]uint32 // by warp and other warp
@@ -58,12 +59,20 @@ type sharedChecks struct {
 }
 
 func (s *sharedChecks) init(k *blockChecks, bytes, warps int) {
-	s.k, s.granule = k, k.s.static.granule
+	s.k, s.granule, s.warps = k, k.s.static.granule, warps
 	s.cells = make([]sharedCell, ceilDiv(bytes, s.granule))
+}
+
+// reset makes the state that of a block which has not begun.
+func (s *sharedChecks) reset() {
+	clear(s.cells)
 	s.opened = 1
-	for w := range warps {
+	s.known, s.arrived, s.commits, s.clock = [lanes][lanes]uint32{}, [barriers]uint32{}, [lanes]int32{}, [lanes]uint32{}
+	for w := range s.warps {
 		s.clock[w] = 1
+		s.copies[w] = s.copies[w][:0]
 	}
+	s.unwritten = s.unwritten[:0]
 }
 
 func (s *sharedChecks) arrive(w *warp, id int) { s.arrived[id] |= 1 << w.index }

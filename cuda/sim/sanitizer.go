@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/bits"
+	"sync"
 
 	"palladio/cuda/sim/ptx"
 )
@@ -14,6 +15,9 @@ type sanitizer struct {
 	files  []ptx.File
 	stamp  uint32 // number of the launch
 	static *checkedCode
+
+	mu   sync.Mutex
+	idle []*blockChecks // of blocks that have ended
 }
 
 // checkedCode is what the checks know of a program before it runs.
@@ -126,10 +130,26 @@ func elementBytes(in *ptx.Instr, size int) int {
 }
 
 func (s *sanitizer) block(b *block) blockObserver {
-	k := &blockChecks{s: s, b: b, undefined: make([]undefined, s.static.registers*len(b.warps))}
+	k := s.take(b)
 	for i := range k.undefined {
 		k.undefined[i] = undefined{fullMask, fullMask, fullMask, fullMask}
 	}
+	k.shared.reset()
+	clear(k.local)
+	return k
+}
+
+// take gets the checks of a block that has ended, or new ones.
+func (s *sanitizer) take(b *block) *blockChecks {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.idle); n > 0 {
+		k := s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		k.b = b
+		return k
+	}
+	k := &blockChecks{s: s, b: b, undefined: make([]undefined, s.static.registers*len(b.warps))}
 	k.shared.init(k, int(b.sharedEnd-sharedBase), len(b.warps))
 	if n := b.prog.localBytes(); n > 0 && !s.static.calls {
 		k.local = make([]bitset, len(b.warps)*lanes)
@@ -147,7 +167,12 @@ type blockChecks struct {
 	last      *allocation // that an access met
 }
 
-func (k *blockChecks) done() { k.shared.done() }
+func (k *blockChecks) done() {
+	k.shared.done()
+	k.s.mu.Lock()
+	defer k.s.mu.Unlock()
+	k.s.idle = append(k.s.idle, k)
+}
 
 func (k *blockChecks) branch(w *warp, pc int, taken, notTaken uint32) {}
 

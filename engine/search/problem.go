@@ -77,3 +77,9 @@ func Problems() []string {
 	slices.Sort(names)
 	return names
 }
+
+// DeviceUser is implemented by problems whose evaluations run on a device that the user chooses, instead of the one that they choose themselves.
+type DeviceUser interface {
+	// UseDevice says on which device the next evaluations run. The error says what is wrong with the name, or why there is no such device.
+	UseDevice(name string) error
+}

@@ -27,6 +27,7 @@ type ImageSearch struct {
 	Epochs, Batch   int
 	Rate            float64     // highest learning rate
 	Machine         *hw.Machine // nil: this one, measured
+	device          string      // of the training; empty: PALLADIO_DEVICE, or a CPU
 	mu              sync.Mutex
 	sets            map[int][2]*data.Images // by resolution
 	source          *data.Images
@@ -203,6 +204,16 @@ func (s *ImageSearch) images(resolution int) (train, validate *data.Images, err 
 	return train, validate, nil
 }
 
+// UseDevice trains the candidates on a device.
+func (s *ImageSearch) UseDevice(name string) error {
+	d, err := engine.OpenDevice(name, 1)
+	if err != nil {
+		return err
+	}
+	s.device = name
+	return d.Close()
+}
+
 // Evaluate trains the candidate on one thread and reports after every epoch.
 func (s *ImageSearch) Evaluate(ctx context.Context, job search.Job, report func(int, search.Metrics) error) (search.Metrics, error) {
 	net, err := s.net(job.Candidate)
@@ -220,7 +231,7 @@ func (s *ImageSearch) Evaluate(ctx context.Context, job search.Job, report func(
 	metrics := search.Metrics(costs)
 	_, best, err := Fit(ctx, net, nn.NewParams(job.Seed), train, validate, FitOptions{
 		Epochs: s.Epochs, Batch: s.Batch, Rule: nn.AdamW(0.01), Rate: s.Rate, Schedule: "cosine", Seed: job.Seed,
-		Machine: []engine.Option{engine.Threads(1)},
+		Machine: []engine.Option{engine.On(s.device), engine.Threads(1)},
 		OnEpoch: func(e Epoch, _ *nn.Params) error {
 			metrics = search.Metrics{"accuracy": e.Accuracy, "loss": e.HeldLoss}
 			maps.Copy(metrics, costs)

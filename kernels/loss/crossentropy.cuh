@@ -4,6 +4,7 @@
 #include "fault.cuh"
 #include "logsum.cuh"
 #include "row.cuh"
+#include "stage.cuh"
 #include "tile.cuh"
 
 // Targets is what the logits are held against: class numbers (i32 or i64), or where there are none distributions.
@@ -87,6 +88,34 @@ DEVICE void crossEntropyRows(u64 rows, u32 threads, bool packed, const Targets<T
     if (live && label >= 0) loss = lossTerms<T, classes>(v, s, to, row, to.probabilities + n * to.classes, m, log, label);
     if (!classes || to.smoothing > 0) loss = groupReduce(loss, Sum(), g, scratch);
     if (!live || g.rank != 0) return;
+    losses[n] = loss;
+    lse[n] = m + log;
+}
+
+// crossEntropyShort gives each row, of up to 128 bytes, to a thread; with class numbers only.
+template <typename T>
+DEVICE void crossEntropyShort(u64 rows, const Targets<T>& to, const T* x, Wide<T>* losses, Wide<T>* lse) {
+    typedef Wide<T> A;
+    __shared__ Stage<A, 128 / sizeof(A)> stage;
+    u64 first, n = (u64)blockX() * 256 + threadX();
+    u32 own = stagedRows(rows, to.classes, first), row = threadX() * to.classes;
+    stageIn(stage, x + first, own * to.classes);
+    if (threadX() >= own) return;
+    A m = -infinity<A>(), sum = 0, differences = 0;
+#pragma unroll 1
+    for (u32 k = 0; k < to.classes; k++) m = Max()(m, stage.at(row + k));
+#pragma unroll 1
+    for (u32 k = 0; k < to.classes; k++) {
+        A d = stage.at(row + k) - m;
+        differences += d;
+        sum += expOfDifference(d);
+    }
+    A log = mathLog(sum), loss = 0;
+    i64 label = to.label(n, true);
+    if (label >= 0) {
+        loss = (A)(1 - to.smoothing) * ((m - stage.at(row + (u32)label)) + log);
+        if (to.smoothing > 0) loss += (A)to.smoothing * log - (A)(to.smoothing / to.classes) * differences;
+    }
     losses[n] = loss;
     lse[n] = m + log;
 }
@@ -273,6 +302,11 @@ DEVICE void crossEntropyBackward(u64 rows, u32 threads, bool shared, const u32* 
     CROSS_ENTROPY_ROWS(T, A, suffix, name, isClasses, rows, 512, 1)                 \
     CROSS_ENTROPY_UNITS(T, A, suffix, name, isClasses, single, 1)                \
     CROSS_ENTROPY_UNITS(T, A, suffix, name, isClasses, packed, Pack<T>::size)
+#define CROSS_ENTROPY_SHORT(T, A, suffix)                                                                                                       \
+    KERNEL(256, 4) cross_entropy_classes_short_##suffix(u64 rows, LABELS, const T* x, A* losses, A* lse) {                                      \
+        crossEntropyShort<T>(rows, TARGETS(T, nullptr), x, losses, lse);                                                                        \
+    }
 #define CROSS_ENTROPY(T, A, suffix, rows)                     \
+    CROSS_ENTROPY_SHORT(T, A, suffix) \
     CROSS_ENTROPY_OF(T, A, suffix, classes, true, rows)       \
     CROSS_ENTROPY_OF(T, A, suffix, distributions, false, rows)

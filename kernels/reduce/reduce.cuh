@@ -4,6 +4,7 @@
 #include "divide.cuh"
 #include "fold.cuh"
 #include "row.cuh"
+#include "stage.cuh"
 #include "tile.cuh"
 
 // Axis is one of the axes that an index is split over, the last first.
@@ -104,6 +105,25 @@ DEVICE void reduceRows(u64 kept, u64 length, u64 chunk, u32 threads, u32 place, 
     else F::store(to, o, s);
 }
 
+// reduceShort reduces rows of up to 128 bytes, each by a thread.
+template <typename F, typename T>
+DEVICE void reduceShort(u64 rows, u32 length, const T* in, const Output& to) {
+    __shared__ Stage<Wide<T>, 128 / sizeof(Wide<T>)> stage;
+    u64 first;
+    u32 own = stagedRows(rows, length, first);
+    stageIn(stage, in + first, own * length);
+    if (threadX() >= own) return;
+    typename F::State s = F::empty();
+    eachRow<4>(0, length, 1, [&](auto some, u64 k) {
+        constexpr int N = decltype(some)::count;
+        Wide<T> v[N];
+#pragma unroll
+        for (int u = 0; u < N; u++) v[u] = stage.at(threadX() * length + (u32)k + u);
+        F::absorb(s, v, k, 1);
+    });
+    F::store(to, (u64)blockX() * 256 + threadX(), s);
+}
+
 // reduceColumns reduces the middle axis of in[outer, length, inner]; or, where split over two axes, of in[length / near, outer, near, inner]. Block x is
 // a tile of one outer position, block y a part of the length.
 template <typename F, typename T, int V>
@@ -171,6 +191,9 @@ DEVICE void finishParts(u64 kept, u32 count, u32 columns, const typename F::Stat
                                                  u32 keptAxes, u32 reducedAxes, void* out, void* values, double divisor, u32 mode, void* parts) { \
         reduceRows<F<T>, T>(kept, length, chunk, threads, place, in, axes, keptAxes, reducedAxes, {out, values, divisor, mode},                   \
                             (F<T>::State*)parts);                                                                                                 \
+    }                                                                                                                                             \
+    KERNEL(256, 4) reduce_short_##name##_##suffix(u64 rows, u32 length, const T* in, void* out, void* values, double divisor, u32 mode) {         \
+        reduceShort<F<T>, T>(rows, length, in, {out, values, divisor, mode});                                                                     \
     }                                                                                                                                             \
     REDUCTION_OF_COLUMNS(name, F, T, suffix)
 #define REDUCTION_OF_COLUMNS(name, F, T, suffix)                                                                                                  \

@@ -3,6 +3,7 @@
 #pragma once
 #include "logsum.cuh"
 #include "row.cuh"
+#include "stage.cuh"
 #include "tile.cuh"
 
 // The part that a thread of the group g holds of row number number, of rows of length elements.
@@ -63,6 +64,54 @@ DEVICE void softmaxBackwardRows(u64 rows, u32 length, u32 threads, bool packed, 
 #pragma unroll
     for (int i = 0; i < E; i++) v[i] = log ? d[i] - mathExp(v[i]) * sum : v[i] * (d[i] - sum);
     storeRow(dx + number * length, s, v);
+}
+
+// softmaxShort gives each row, of up to 128 bytes, to a thread; softmaxBackwardShort each of up to 64.
+template <typename T>
+DEVICE void softmaxShort(u64 rows, u32 length, bool log, const T* x, T* y) {
+    typedef Wide<T> A;
+    __shared__ Stage<A, 128 / sizeof(A)> stage;
+    u64 first;
+    u32 own = stagedRows(rows, length, first);
+    stageIn(stage, x + first, own * length);
+    if (threadX() < own) {
+        u32 row = threadX() * length;
+        A m = -infinity<A>(), sum = 0;
+#pragma unroll 1
+        for (u32 k = 0; k < length; k++) m = Max()(m, stage.at(row + k));
+#pragma unroll 1
+        for (u32 k = 0; k < length; k++) {
+            A d = stage.at(row + k) - m, e = expOfDifference(d);
+            sum += e;
+            stage.at(row + k) = log ? d : e;
+        }
+        A inverse = A(1) / sum, logSum = log ? mathLog(sum) : A(0);
+#pragma unroll 1
+        for (u32 k = 0; k < length; k++) stage.at(row + k) = log ? stage.at(row + k) - logSum : stage.at(row + k) * inverse;
+    }
+    stageOut(y + first, stage, own * length);
+}
+
+template <typename T>
+DEVICE void softmaxBackwardShort(u64 rows, u32 length, bool log, const T* y, const T* dy, T* dx) {
+    typedef Wide<T> A;
+    __shared__ Stage<A, 64 / sizeof(A)> stage, gradient;
+    u64 first;
+    u32 own = stagedRows(rows, length, first);
+    stageIn(stage, y + first, own * length);
+    stageIn(gradient, dy + first, own * length);
+    if (threadX() < own) {
+        u32 row = threadX() * length;
+        A sum = 0;
+#pragma unroll 1
+        for (u32 k = 0; k < length; k++) sum += log ? gradient.at(row + k) : stage.at(row + k) * gradient.at(row + k);
+#pragma unroll 1
+        for (u32 k = 0; k < length; k++) {
+            A v = stage.at(row + k), d = gradient.at(row + k);
+            stage.at(row + k) = log ? d - mathExp(v) * sum : v * (d - sum);
+        }
+    }
+    stageOut(dx + first, stage, own * length);
 }
 
 // eachUnit calls f with the position of each unit of V elements that the thread has of a row.
@@ -236,10 +285,19 @@ DEVICE void softmaxBackwardColumns(u64 length, u64 inner, u32 tiles, u32 columns
         softmaxBackwardColumns<T, V>(length, inner, tiles, columns, log, y, dy, dx);                                                  \
     }
 
+#define SOFTMAX_SHORT(T, suffix)                                                                                                        \
+    KERNEL(256, 4) softmax_short_##suffix(u64 rows, u32 length, u32 log, const T* x, T* y) {                                          \
+        softmaxShort<T>(rows, length, log, x, y);                                                                                     \
+    }                                                                                                                                 \
+    KERNEL(256, 4) softmax_backward_short_##suffix(u64 rows, u32 length, u32 log, const T* y, const T* dy, T* dx) {                   \
+        softmaxBackwardShort<T>(rows, length, log, y, dy, dx);                                                                        \
+    }
+
 #define SOFTMAX(T, suffix, rows, backwardRows)                       \
     SOFTMAX_ROWS(T, suffix, 1, 256, 6)           \
     SOFTMAX_ROWS(T, suffix, rows, 512, 1)           \
     SOFTMAX_BACKWARD_ROWS(T, suffix, 1, 256, 6)  \
     SOFTMAX_BACKWARD_ROWS(T, suffix, backwardRows, 512, 2)  \
+    SOFTMAX_SHORT(T, suffix) \
     SOFTMAX_UNITS(T, suffix, single, 1)          \
     SOFTMAX_UNITS(T, suffix, packed, Pack<T>::size)
