@@ -22,7 +22,7 @@ func profiled(t *testing.T, entry string, grid, threads, runs int, words ...int)
 // found runs an entry point under the checks and gives the findings.
 func found(t *testing.T, entry string, grid, threads int, words ...int) []Finding {
 	t.Helper()
-	g, _ := launchDeviation(t, Options{Sanitize: true}, entry, grid, threads, 1, words...)
+	g, _ := launchDeviation(t, Options{Sanitize: true, Workers: 1}, entry, grid, threads, 1, words...)
 	list, _ := g.Findings()
 	if err := g.Close(); err != nil {
 		t.Fatal(err)
