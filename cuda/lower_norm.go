@@ -99,6 +99,23 @@ func (m *normalisation) overSets(entry string, chunks int, args ...Slot) {
 	m.launch(entry, Dim{ceilDiv(sets, 256/threads), 1, 1}, 256, args...)
 }
 
+// sets says whether a block can hold a set of a group norm in registers, and then the units of channels of a group. held is the number of tensors
+// that are held.
+func (m *normalisation) sets(held int) (units int, ok bool) {
+	size := m.Type.Size()
+	if m.Kind != kernels.GroupNorm || m.n*m.s == 0 {
+		return 0, false
+	}
+	width := m.C / m.groups
+	units = width * size / 16
+	rows := 16 // that a thread holds
+	if size == 2 {
+		rows = 8
+	}
+	ok = m.vectorised(width, size) && width*size >= 32 && units <= 32 && units == powerOfTwo(units) && ceilDiv(m.s*units, 256) <= rows/held
+	return units, ok
+}
+
 func (l *lowering) norm(k kernels.Norm) *Program {
 	m := l.normalisation(k, k.Operands())
 	mean, invstd := m.operand("mean"), m.operand("invstd")
@@ -108,6 +125,11 @@ func (l *lowering) norm(k kernels.Norm) *Program {
 		if !empty {
 			m.forwardRows(x, y, mean, invstd)
 		}
+		return m.p
+	}
+	if units, ok := m.sets(1); ok {
+		args := append([]Slot{Int(m.s), Int(m.C), Int(m.groups), Int(units), Float64(k.Eps)}, m.affine()...)
+		m.launch("sets", Dim{m.n * m.groups, 1, 1}, 256, append(args, x, y, mean, invstd)...)
 		return m.p
 	}
 	eps := 0.0
@@ -156,6 +178,16 @@ func (l *lowering) normBackward(b kernels.NormBackward) *Program {
 	}
 	empty, parts := k.N*k.Spatial == 0, 0
 	x, dy := m.operand("x"), m.operand("dy")
+	if units, ok := m.sets(2); ok {
+		var sums Slot
+		if k.Scale || k.Bias {
+			sums = m.scratch(2 * m.n * m.C)
+		}
+		args := append([]Slot{Int(m.s), Int(m.C), Int(m.groups), Int(units)}, m.affine()...)
+		m.launch("backward_sets", Dim{m.n * m.groups, 1, 1}, 256, append(args, x, dy, mean, deviation, m.operand("dx"), sums)...)
+		m.parameters(m.n, sums)
+		return m.p
+	}
 	statistics := append([]Slot{Int(m.groups), Float64(eps), mean, deviation}, m.affine()...)
 	var sums, expectations Slot
 	t := m.tiling(4)

@@ -82,13 +82,21 @@ func largeNormCases() []Case {
 	var cs []Case
 	for _, k := range []Norm{
 		NewNorm(BatchTraining, 6, 28*28, 16, 0), NewNorm(BatchTraining, 5, 401, 33, 0), NewNorm(BatchTraining, 70, 1000, 1, 0),
-		NewNorm(BatchTraining, 2, 36, 1024, 0), NewNorm(BatchInference, 2, 300, 24, 0), NewNorm(GroupNorm, 1, 1700, 40, 8),
+		NewNorm(BatchTraining, 2, 36, 1024, 0), NewNorm(BatchInference, 2, 300, 24, 0), NewNorm(GroupNorm, 1, 1700, 40, 8), NewNorm(GroupNorm, 2, 70, 64, 4), NewNorm(GroupNorm, 1, 700, 32, 2), NewNorm(GroupNorm, 2, 35, 48, 6),
 		NewNorm(InstanceNorm, 1, 10000, 7, 0), NewNorm(LayerNorm, 5, 140, 100, 0), NewNorm(RMSNorm, 2, 3, 5000, 0), NewNorm(LayerNorm, 40, 1000, 36, 0), NewNorm(LayerNorm, 3, 5, 768, 0), NewNorm(RMSNorm, 2, 3, 1030, 0), NewNorm(LayerNorm, 1, 2, 20001, 0), NewNorm(LayerNorm, 1, 2, 20004, 0),
 	} {
 		name := fmt.Sprintf("%s %s", k.Kind, dims(k.shape()))
 		cs = append(cs, normCase("norm "+name, k, Fill{}), normBackwardCase("norm_backward "+name, k, Fill{}))
 		k.Act = ReLU
 		cs = append(cs, normCase("norm relu "+name, k, Fill{Kind: Uniform, Lo: -1, Hi: 4}), normBackwardCase("norm_backward relu "+name, k, Fill{}))
+	}
+	for _, t := range []DType{F64, F16, BF16} {
+		for _, spatial := range []int{35, 130, 1400} {
+			k := NewNorm(GroupNorm, 2, spatial, 64, 4)
+			k.Type, k.Act = t, ReLU
+			name := fmt.Sprintf("group %s relu %s", t, dims(k.shape()))
+			cs = append(cs, normCase("norm "+name, k, Fill{}), normBackwardCase("norm_backward "+name, k, Fill{}))
+		}
 	}
 	for _, c := range []int{1000, 9001, 9002} {
 		k := NewNorm(LayerNorm, 1, 3, c, 0)

@@ -1,6 +1,6 @@
 // The entry points for a type of elements. rows and backwardRows are the packs of a row that a thread holds at most.
 #pragma once
-#include "backward.cuh"
+#include "sets.cuh"
 
 #define NORM_ROWS(T, A, suffix, P, THREADS, BLOCKS)                                                                                          \
     KERNEL(THREADS, BLOCKS) norm_rows##P##_##suffix(u64 rows, u32 c, u32 threads, u32 packed, double eps, const A* scale, const A* bias,     \
@@ -44,11 +44,22 @@
                                 expectations, dx);                                                                                           \
     }
 
+#define NORM_SETS(T, A, suffix, R)                                                                                                           \
+    KERNEL(256, 2) norm_sets_##suffix(u32 s, u32 c, u32 groups, u32 units, double eps, const A* scale, const A* bias, u32 relu, const T* x,  \
+                                      T* y, A* mean, A* invstd) {                                                                            \
+        normSets<T, R>(s, c, groups, units, eps, {scale, bias, relu != 0}, x, y, mean, invstd);                                              \
+    }                                                                                                                                        \
+    KERNEL(256, 2) norm_backward_sets_##suffix(u32 s, u32 c, u32 groups, u32 units, const A* scale, const A* bias, u32 relu, const T* x,     \
+                                               const T* dy, const A* mean, const A* invstd, T* dx, A* sums) {                                \
+        normBackwardSets<T, R / 2>(s, c, groups, units, {scale, bias, relu != 0}, x, dy, mean, invstd, dx, sums);                            \
+    }
+
 #define NORM(T, A, suffix, rows, backwardRows)                                                                                                                   \
     NORM_ROWS(T, A, suffix, 1, 256, 4)                                                                                                       \
     NORM_ROWS(T, A, suffix, rows, 512, 1)                                                                                                       \
     NORM_BACKWARD_ROWS(T, A, suffix, 1, 256, sizeof(T) == 2 ? 2 : 4)                                                                                              \
     NORM_BACKWARD_ROWS(T, A, suffix, backwardRows, 256, 1)                                                                                              \
+    NORM_SETS(T, A, suffix, (sizeof(T) == 2 ? 8 : 16))                                                                                        \
     NORM_UNITS(T, A, suffix, single, 1)                                                                                                      \
     NORM_UNITS(T, A, suffix, packed, Pack<T>::size)                                                                                          \
     KERNEL(256, 4) norm_join_##suffix(u64 sets, u32 threads, u64 groups, u64 s, u64 c, u64 chunks, u64 chunk, double eps, double momentum,   \
