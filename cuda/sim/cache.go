@@ -83,13 +83,14 @@ func (c *cache) drop(a lineAccess) {
 	}
 }
 
-// dirty is the number of sectors that are still to be written back.
-func (c *cache) dirty() int {
+// clean writes everything back and gives the number of sectors; they stay in the cache.
+func (c *cache) clean() int {
 	n := 0
 	for i, t := range c.torn {
 		if c.tags[i] != 0 {
 			n += bits.OnesCount8(t)
 		}
 	}
+	clear(c.torn)
 	return n
 }

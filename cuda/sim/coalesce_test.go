@@ -159,7 +159,10 @@ func TestCache(t *testing.T) {
 	for line := range uint64(128) {
 		back += c.write(lineAccess{line, 0b0101})
 	}
-	if got := back + c.dirty(); got != 256 || c.dirty() != 128 {
-		t.Errorf("%d sectors written back and %d dirty, want 256 in all and 128 dirty", back, c.dirty())
+	if rest := c.clean(); back != 128 || rest != 128 {
+		t.Errorf("%d sectors written back to make room and %d in the end, want 128 and 128", back, rest)
+	}
+	if n := miss(127, 0b0101); n != 0 || c.clean() != 0 {
+		t.Errorf("%d sectors of a line that was written back missed, want 0", n)
 	}
 }

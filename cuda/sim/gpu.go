@@ -23,6 +23,7 @@ type GPU struct {
 
 	checked  map[*program]*checkedCode // what the checks know of programs
 	stamp    uint32                    // launches under the checks
+	l2       *levelTwo                 // with Options.Profile
 	profiles []*Profile                // that nobody has taken
 	findings findings                  // has a lock of its own
 }

@@ -22,7 +22,7 @@ func (g *GPU) inspect(ctx context.Context, e *Entry, c Config, args []uint64, pr
 		if err != nil {
 			return nil, err
 		}
-		prof = newProfiler(g.chip, e.prog.code, o, sample.first)
+		prof = newProfiler(g.chip, g.levelTwo(), e.prog.code, o, sample.first)
 		list = append(list, prof)
 	} else {
 		sample = blockRange{0, c.Blocks()}
@@ -46,6 +46,16 @@ func (g *GPU) inspect(ctx context.Context, e *Entry, c Config, args []uint64, pr
 		}
 	}
 	return r, err
+}
+
+// levelTwo is the GPU's L2, which is empty before its first launch.
+func (g *GPU) levelTwo() *levelTwo {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.l2 == nil {
+		g.l2 = &levelTwo{cache: newCache(g.chip.L2Bytes, 16)}
+	}
+	return g.l2
 }
 
 // blockRange is the blocks of a launch that run: a sample may leave out the others.

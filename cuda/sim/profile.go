@@ -82,7 +82,7 @@ func (r *Requests) add(s *siteCount, parts, fewest int64) {
 	r.Serial += s.serial
 }
 
-// Levels is bytes by level of memory. L2 is cold at the start of the launch and written back after it.
+// Levels is bytes by level of memory. L2 holds what earlier launches left there, and is written back at the end.
 type Levels struct {
 	Shared      int64 `json:"shared"`
 	L1          int64 `json:"l1"`         // asked of L1 by loads and stores

@@ -23,10 +23,16 @@ type profiler struct {
 	free     []*stream        //
 	next     int              // ordinal of the first block of the wave to replay
 	wave     int              // blocks replayed together; 0 until the first block has ended
-	l2       *cache           //
+	l2       *levelTwo        // of the GPU: what earlier launches left there is found
 	sites    []memorySite     // by pc: where loads found their data in L2 or memory
 	traffic  traffic          //
 	atomics  map[uint64]int64 // by address
+}
+
+// levelTwo is the L2 of a GPU, with a lock for launches that run at the same time.
+type levelTwo struct {
+	mu    sync.Mutex
+	cache *cache
 }
 
 // traffic is sectors between the levels of memory.
@@ -84,8 +90,8 @@ type blockCounter struct {
 	atomics map[uint64]int64
 }
 
-func newProfiler(chip *Chip, code []inst, o Occupancy, first int) *profiler {
-	return &profiler{chip: chip, code: code, occupancy: o, first: first, streams: map[int]*stream{}, l2: newCache(chip.L2Bytes, 16),
+func newProfiler(chip *Chip, l2 *levelTwo, code []inst, o Occupancy, first int) *profiler {
+	return &profiler{chip: chip, code: code, occupancy: o, first: first, streams: map[int]*stream{}, l2: l2,
 		sites: make([]memorySite, len(code)), atomics: map[uint64]int64{}}
 }
 
@@ -246,6 +252,8 @@ func (p *profiler) replayWave(last bool) bool {
 
 // replay sends requests of several blocks to L2, some of each in turn.
 func (p *profiler) replay(wave []*stream) {
+	p.l2.mu.Lock()
+	defer p.l2.mu.Unlock()
 	const turn = 16
 	at := make([]int, len(wave))
 	for left := len(wave); left > 0; {
@@ -268,9 +276,9 @@ func (p *profiler) request(r l2Request) {
 	switch r.op {
 	case l2Write:
 		p.traffic.l2Written += n
-		back = p.l2.write(r.lineAccess)
+		back = p.l2.cache.write(r.lineAccess)
 	default:
-		missed, b := p.l2.read(r.lineAccess)
+		missed, b := p.l2.cache.read(r.lineAccess)
 		back = b
 		m := int64(bits.OnesCount8(missed))
 		p.traffic.l2Read += n
@@ -279,20 +287,22 @@ func (p *profiler) request(r l2Request) {
 		p.sites[r.pc].l2 += n - m
 		if r.op == l2Atomic {
 			p.traffic.l2Written += n
-			p.l2.write(r.lineAccess)
+			p.l2.cache.write(r.lineAccess)
 		}
 	}
 	p.traffic.dramWritten += int64(back)
 }
 
-// finish replays what is left and sums up the counters. Sectors that are still dirty in L2 count as written to memory, as the next launch will find it
-// full of them.
+// finish replays what is left and sums up the counters. Sectors that are still dirty in L2 count as written to memory: some launch pays for
+// them in the end.
 func (p *profiler) finish() []siteCount {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.replayWave(true) {
 	}
-	p.traffic.dramWritten += int64(p.l2.dirty())
+	p.l2.mu.Lock()
+	p.traffic.dramWritten += int64(p.l2.cache.clean())
+	p.l2.mu.Unlock()
 	sum := make([]siteCount, len(p.code))
 	for _, c := range p.counters {
 		for pc := range sum {
