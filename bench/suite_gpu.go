@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"palladio/kernels"
 )
@@ -23,18 +24,23 @@ const (
 	torchCompiled = "pytorch-gpu-compiled"
 )
 
-// gpuGEMM is large products in every precision, and transformers' shapes.
-func gpuGEMM(ctx context.Context, o *Options) ([]Table, []Bar, error) {
+// gpuProducts are large products in every precision, and transformers' shapes.
+func gpuProducts(small bool) []workload {
 	shapes := []workload{
 		gemmWork{batch: 1, m: 4096, n: 4096, k: 4096}, gemmWork{batch: 1, m: 8192, n: 8192, k: 8192},
 		gemmWork{batch: 1, m: 4096, n: 4096, k: 4096, tb: true}, gemmWork{batch: 1, m: 8192, n: 1024, k: 4096, ta: true},
 		gemmWork{batch: 1, m: 128, n: 4096, k: 4096, tb: true}, gemmWork{batch: 1, m: 1, n: 8192, k: 8192, tb: true},
 		gemmWork{batch: 96, m: 512, n: 512, k: 64, tb: true},
 	}
-	if o.Small {
+	if small {
 		shapes = []workload{gemmWork{batch: 1, m: 128, n: 128, k: 64}, gemmWork{batch: 3, m: 33, n: 70, k: 40, tb: true}}
 	}
-	t, err := o.gpuTable(ctx, "GEMM", "TFLOP/s", []string{torchGPU}, in(shapes, "f32", "tf32", "bf16", "f16"))
+	return in(shapes, "f32", "tf32", "bf16", "f16")
+}
+
+// gpuGEMM holds products against PyTorch's.
+func gpuGEMM(ctx context.Context, o *Options) ([]Table, []Bar, error) {
+	t, err := o.gpuTable(ctx, "GEMM", "TFLOP/s", []string{torchGPU}, gpuProducts(o.Small))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -43,12 +49,12 @@ func gpuGEMM(ctx context.Context, o *Options) ([]Table, []Bar, error) {
 	return []Table{t}, t.barIfRivals(Bar{What: "GEMM 4096³ and 8192³, f32, tf32, bf16, f16: worst ratio to PyTorch (cuBLAS)", Want: 0.7, Got: least(square.ratios(torchGPU))}), nil
 }
 
-// gpuConv is the layers of the convolution suite at a training batch.
-func gpuConv(ctx context.Context, o *Options) ([]Table, []Bar, error) {
+// gpuLayers are the layers of the convolution suite at a training batch.
+func gpuLayers(small bool) []workload {
 	var layers []workload
 	for _, w := range convLayers() {
 		l := w.(convWork)
-		if l.n = 64; o.Small {
+		if l.n = 64; small {
 			l.n, l.side, l.c, l.k = 1, min(l.side, 8), min(l.c, 16), min(l.k, 16)
 			if l.group > 1 {
 				l.group, l.k = l.c, l.c
@@ -56,7 +62,12 @@ func gpuConv(ctx context.Context, o *Options) ([]Table, []Bar, error) {
 		}
 		layers = append(layers, l)
 	}
-	t, err := o.gpuTable(ctx, "Convolution", "TFLOP/s", []string{torchGPU}, in(layers, "tf32", "bf16"))
+	return in(layers, "tf32", "bf16")
+}
+
+// gpuConv holds convolutions against PyTorch's.
+func gpuConv(ctx context.Context, o *Options) ([]Table, []Bar, error) {
+	t, err := o.gpuTable(ctx, "Convolution", "TFLOP/s", []string{torchGPU}, gpuLayers(o.Small))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -107,6 +118,21 @@ func memoryWorks(small bool) ([]workload, error) {
 		memoryWork{fmt.Sprintf("max_pool %d %d %d", batch, side, channels), pool},
 		memoryWork{fmt.Sprintf("adam %d", n/4), kernels.NewAdam(kernels.F32, n/4)},
 	}, nil
+}
+
+// gpuKernels is the kernels of all GPU suites by the label of their row.
+func gpuKernels(small bool) (map[string]kernels.Kernel, error) {
+	memory, err := memoryWorks(small)
+	if err != nil {
+		return nil, err
+	}
+	list := map[string]kernels.Kernel{}
+	for _, w := range slices.Concat(gpuProducts(small), gpuLayers(small), in(memory, "f32")) {
+		if k, ok := w.(kernelWork); ok {
+			list[w.label()] = k.kernel()
+		}
+	}
+	return list, nil
 }
 
 // gpuMemory is the memory-bound kernels against the copy rate.

@@ -21,7 +21,7 @@ func newHWValidate() *cobra.Command {
 		Use:   "validate",
 		Short: "Hold the hardware models against reference figures",
 		Long: `Validate compares what the models say with figures that were published or measured: the timing model of the simulated GPU with anchors from
-the literature, the roofline with the results in --results. It prints each model's error. The exit status is 1 if a figure that has a
+the literature and with the results of GPUs in --results, the roofline with the results of CPUs there. It prints each model's error. The exit status is 1 if a figure that has a
 tolerance is missed.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -31,6 +31,10 @@ tolerance is missed.`,
 			}
 			measured, err := bench.ValidateRoofline(results)
 			if err != nil {
+				return err
+			}
+			list = append(list, measured...)
+			if measured, err = bench.ValidateGPU(c.Context(), results); err != nil {
 				return err
 			}
 			list = append(list, measured...)
