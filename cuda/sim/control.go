@@ -50,42 +50,48 @@ func (w *warp) diverge(in *inst, taken uint32) int32 {
 	return in.target
 }
 
-// look is where a warp considers which of its groups goes on. The running group's place is in w.
+// look is where a warp considers whether it goes on, and with which of its groups. The running group's place is in w. A warp that gives way has chosen
+// before: it goes on with that group later.
 func (w *warp) look() status {
+	s := ready2run
 	if w.issued >= w.tick {
-		if s := w.blk.tick(w); s != ready2run {
+		if s = w.blk.tick(w); s == faulted {
 			return s
 		}
 	}
-	if len(w.others) == 0 {
-		return ready2run
+	if len(w.others) > 0 {
+		w.choose()
 	}
+	return s
+}
+
+// choose makes the group that is to run the running one.
+func (w *warp) choose() {
 	w.join()
 	if w.pinned > 0 {
 		w.pinned--
-		return ready2run
+		return
 	}
 	best := w.first()
 	if best < 0 {
-		return ready2run
+		return
 	}
 	g := &w.others[best]
 	if g.depth > w.depth || g.depth == w.depth && g.pc < w.pc {
 		w.swap(best)
 		w.join()
-		return ready2run
+		return
 	}
 	w.patience -= 1 + w.polled
 	w.polled = 0
 	if w.patience > 0 {
-		return ready2run
+		return
 	}
 	w.patience = spinPatience
 	if oldest := w.longest(); oldest >= 0 {
 		w.swap(oldest)
 		w.pinned = pinnedTurn
 	}
-	return ready2run
 }
 
 // join adds the groups that stand where the running one does.
