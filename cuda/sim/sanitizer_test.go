@@ -170,6 +170,7 @@ func TestCorrectKernels(t *testing.T) {
 		{checkedRun{entry: "producer_consumer", block: [3]int{64}, buffers: []buffer{{words: 32}}}, func(i int) uint32 { return uint32(i ^ 1) }},
 		{checkedRun{entry: "warp_exchange", block: [3]int{64}, buffers: []buffer{written(1)}}, func(int) uint32 { return 63 * 32 }},
 		{checkedRun{entry: "histogram", grid: 5, block: [3]int{256}, buffers: []buffer{written(8)}}, func(i int) uint32 { return uint32(i + 5*32) }},
+		{checkedRun{entry: "long_divergence", block: [3]int{64}, buffers: []buffer{{words: 64}}}, func(i int) uint32 { return uint32(20000 * (i%8 + 1)) }},
 		{checkedRun{entry: "local_array", block: [3]int{64}, buffers: []buffer{{words: 64}}}, func(i int) uint32 { return [4]uint32{10, 11, uint32(i), uint32(i)}[i%4] }},
 	} {
 		t.Run(c.run.entry, func(t *testing.T) {
