@@ -98,6 +98,12 @@ func Lower(k kernels.Kernel, on Limits, align int) (*Program, error) {
 		return l.random(k)
 	case kernels.Dropout:
 		return l.dropout(k)
+	case kernels.Conv:
+		return l.conv(k)
+	case kernels.ConvBackwardData:
+		return l.convBackwardData(k)
+	case kernels.ConvBackwardFilter:
+		return l.convBackwardFilter(k)
 	default:
 		return nil, fmt.Errorf("cuda: %s: %w", k, kernels.ErrUnsupported)
 	}
