@@ -74,7 +74,7 @@ func (b *block) prepare(l *launch) {
 // newWarp makes a warp with its registers, the constants in place.
 func newWarp(b *block, index int) *warp {
 	p := b.prog
-	w := &warp{blk: b, index: int32(index), code: p.code}
+	w := &warp{blk: b, index: int32(index), code: p.code, nodes: make([]*callNode, p.calls)}
 	w.memory = make([]uint32, p.fileBytes/4+lanes)
 	off := -uintptr(unsafe.Pointer(unsafe.SliceData(w.memory))) & 63
 	w.file = unsafe.Add(unsafe.Pointer(unsafe.SliceData(w.memory)), off)
@@ -154,9 +154,9 @@ func (b *block) tick(w *warp) status {
 	if b.launch.stopped(b.linear) {
 		return faulted
 	}
-	if limit := b.launch.gpu.options.Steps; limit > 0 && w.issued > limit {
+	if limit := b.launch.gpu.options.Steps; limit > 0 && w.issued-w.before > limit {
 		in := &w.code[w.pc]
-		w.fail(in, bits.TrailingZeros32(w.mask), 0, fmt.Sprintf("the kernel did not finish: a warp has executed %d instructions", w.issued))
+		w.fail(in, bits.TrailingZeros32(w.mask), 0, fmt.Sprintf("the kernel did not finish: a warp has executed %d instructions", w.issued-w.before))
 		return faulted
 	}
 	if len(b.warps) > 1 {
@@ -351,6 +351,7 @@ func (w *warp) begin() {
 		w.alive = 1<<n - 1
 	}
 	w.mask, w.pc, w.depth, w.calls = w.alive, 0, 0, nil
+	w.before, w.tick = w.issued, w.issued+quantum
 	w.others = w.others[:0]
 	w.patience, w.pinned, w.turn = spinPatience, 0, 0
 	w.obs = w.blk.obs

@@ -17,6 +17,8 @@ func (d *decoder) callTo(in *ptx.Instr) (*inst, error) {
 	if callee.Kind == ptx.Function && !callee.Func.Defined {
 		return d.system(in, callee.Func.Name, site)
 	}
+	site.number = d.prog.calls
+	d.prog.calls++
 	out := &inst{kind: controlKind, control: callControl, call: site}
 	if callee.Kind == ptx.Register {
 		off, err := d.register(callee, ptx.B64)

@@ -206,7 +206,7 @@ type callSite struct {
 	targets []callTarget // one, or all that a call through a register may reach
 	args    []ptx.Operand
 	results []ptx.Operand
-	print   bool // vprintf
+	number  int32 // among the calls of the program
 }
 
 // callTarget is a function that a call may reach.
@@ -258,7 +258,12 @@ func callControl(w *warp, in *inst) status {
 		return faulted
 	}
 	w.transfer(target.args)
-	w.calls = &callNode{site, w.pc, w.calls}
+	node := w.nodes[site.number]
+	if node == nil || node.parent != w.calls { // ways back never change, so that one serves every call from here
+		node = &callNode{site, w.pc, w.calls}
+		w.nodes[site.number] = node
+	}
+	w.calls = node
 	w.depth++
 	w.pc = target.entry
 	return w.look()

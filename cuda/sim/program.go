@@ -22,6 +22,7 @@ type program struct {
 	blockSpecials  []special    // of each block
 	accesses       int32        // instructions that access memory
 
+	calls        int32 // call instructions
 	params       []param
 	paramBytes   int
 	sharedStatic int      // bytes from sharedBase to the dynamic part

@@ -22,11 +22,13 @@ type warp struct {
 	turn     uint32  // stamps turns, for fairness
 	polled   int32   // what the group's looks at shared state have taken of its patience
 
-	alive   uint32 // lanes that have not exited
-	index   int32  // in the block
-	started bool
+	nodes []*callNode // the latest way back of each call
 
-	issued   int64 // warp instructions
+	alive uint32 // lanes that have not exited
+	index int32  // in the block
+
+	issued   int64 // warp instructions of a launch
+	before   int64 // of them, in earlier blocks
 	threads  int64 // thread instructions
 	tick     int64 // value of issued at which to look up
 	blk      *block

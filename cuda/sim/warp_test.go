@@ -257,6 +257,13 @@ A:
 	}
 }
 
+// TestStepsAreOfABlock runs more instructions in many blocks than a warp may run in one.
+func TestStepsAreOfABlock(t *testing.T) {
+	body := ".reg .u32 %i; .reg .pred %p; mov.u32 %i, 0; L: add.u32 %i, %i, 1; setp.lt.u32 %p, %i, 30000; @%p bra L; st.global.u32 [%out], %i;"
+	got, err := perThread(t, Options{Workers: 1, Steps: 1 << 17}, 8, 32, body)
+	expect(t, got, err, func(uint32) uint32 { return 30000 })
+}
+
 func TestContextStopsAKernel(t *testing.T) {
 	g := testGPU(t, Options{Steps: -1})
 	e := loadKernel(t, g, kernel("", "L: bra L;"))
