@@ -28,7 +28,7 @@ func TestMovementAllocatesNothing(t *testing.T) {
 			}
 		}
 	}
-	if len(seen) != 18 {
+	if len(seen) != 19 {
 		t.Errorf("ran %d families: %v", len(seen), seen)
 	}
 }
