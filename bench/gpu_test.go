@@ -13,11 +13,11 @@ func TestGPUSuites(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	r, err := Run(t.Context(), Options{Suites: []string{"gpu-gemm", "gpu-memory"}, Device: d, Small: true, Rounds: 1, Budget: 1})
+	r, err := Run(t.Context(), Options{Device: d, Small: true, Rounds: 1, Budget: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Tables) != 2 || r.Machine.GPU == "" {
+	if len(r.Tables) != len(GPUSuiteNames()) || r.Machine.GPU == "" {
 		t.Errorf("%d tables for %q", len(r.Tables), r.Machine.GPU)
 	}
 	for _, table := range r.Tables {
