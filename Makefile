@@ -42,6 +42,7 @@ peers: build
 
 generate:
 	sh fallback/_gen/generate.sh
+	sh cuda/sim/_gen/generate.sh
 	cd cuda/driver/_gen && $(GO) run . ..
 
 # The CUDA kernels' PTX, and the table of what each entry point needs (clang 19 and ptxas, fetched where missing).

@@ -24,14 +24,14 @@ go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 
 step build without cgo, and for a CPU without assembly
 CGO_ENABLED=0 go build ./...
-CGO_ENABLED=0 GOARCH=arm64 go vet ./fallback/...
+CGO_ENABLED=0 GOARCH=arm64 go vet ./fallback/... ./cuda/sim/...
 
 step tests
 make test TESTFLAGS="-timeout 30m"
 
 for level in generic avx2; do
 	step "tests of the kernels and the machine at PALLADIO_CPU=$level"
-	PALLADIO_CPU=$level go test -timeout 30m ./fallback/... ./engine/op/... ./engine
+	PALLADIO_CPU=$level go test -timeout 30m ./fallback/... ./engine/op/... ./engine ./cuda/sim
 done
 
 step race detector

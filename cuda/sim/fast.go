@@ -14,35 +14,43 @@ type extent struct {
 
 // measureWide puts the offsets a + k of all lanes into addr, and looks at them: they should lie in [lo, lo+span], and may be pieces of the given
 // size in a row. span is less than 1<<63.
-func measureWide(addr, a *[lanes]uint64, k, lo, span, size uint64) extent {
-	var e extent
+func measureWide(e *extent, addr, a *[lanes]uint64, k, lo, span, size uint64) {
+	if useAVX2 {
+		measureWideAVX2(e, addr, a, k, lo, span, size)
+		return
+	}
+	*e = extent{}
 	row := a[0] + k
 	for i, v := range a {
 		v += k
 		addr[i] = v
-		e.bits |= v
-		e.uneven |= v ^ row
+		e.add(v, row, lo, span)
 		row += size
-		v -= lo
-		e.bad |= v | (span - v)
 	}
-	return e
 }
 
 // measureNarrow is measureWide for addresses of 32 bits.
-func measureNarrow(addr *[lanes]uint64, a *reg, k uint32, lo, span, size uint64) extent {
-	var e extent
+func measureNarrow(e *extent, addr *[lanes]uint64, a *reg, k uint32, lo, span, size uint64) {
+	if useAVX2 {
+		measureNarrowAVX2(e, addr, a, k, lo, span, size)
+		return
+	}
+	*e = extent{}
 	row := uint64(a[0] + k)
 	for i, n := range a {
 		v := uint64(n + k)
 		addr[i] = v
-		e.bits |= v
-		e.uneven |= v ^ row
+		e.add(v, row, lo, span)
 		row += size
-		v -= lo
-		e.bad |= v | (span - v)
 	}
-	return e
+}
+
+// add looks at one offset.
+func (e *extent) add(v, row, lo, span uint64) {
+	e.bits |= v
+	e.uneven |= v ^ row
+	v -= lo
+	e.bad |= v | (span - v)
 }
 
 // gather puts the addresses of the lanes of mask into w.addr, and for the others that of one of them, which they will not use.
@@ -50,18 +58,34 @@ func (w *warp) gather(in *inst, mask uint32) {
 	first := bits.TrailingZeros32(mask)
 	if in.mem.wide {
 		a := w.at(in.a).u64()
-		other := a[first]
-		for i, v := range a {
-			keep := uint64(int64(int32(mask<<(31-i)) >> 31))
-			w.addr[i] = v&keep | other&^keep
-		}
+		gatherWide(&w.addr, a, a[first], mask)
 		return
 	}
 	a, k := w.at(in.a), uint32(in.imm)
-	other := a[first] + k
+	gatherNarrow(&w.addr, a, uint64(a[first]+k), k, mask)
+}
+
+// gatherWide takes the lanes of mask from a, and the others from other.
+func gatherWide(addr, a *[lanes]uint64, other uint64, mask uint32) {
+	if useAVX2 {
+		gatherWideAVX2(addr, a, other, mask)
+		return
+	}
 	for i, v := range a {
-		keep := uint32(int32(mask<<(31-i)) >> 31)
-		w.addr[i] = uint64((v+k)&keep | other&^keep)
+		keep := uint64(int64(int32(mask<<(31-i)) >> 31))
+		addr[i] = v&keep | other&^keep
+	}
+}
+
+// gatherNarrow is gatherWide for a + k of 32 bits.
+func gatherNarrow(addr *[lanes]uint64, a *reg, other uint64, k, mask uint32) {
+	if useAVX2 {
+		gatherNarrowAVX2(addr, a, other, k, mask)
+		return
+	}
+	for i, v := range a {
+		keep := uint64(int64(int32(mask<<(31-i)) >> 31))
+		addr[i] = uint64(v+k)&keep | other&^keep
 	}
 }
 
@@ -91,17 +115,17 @@ func runFast(w *warp, in *inst, mask uint32) bool {
 		}
 		base, k, span = c.base, in.imm-c.addr, c.size-m.size
 	}
-	var e extent
+	e := &w.extent
 	switch {
 	case mask != fullMask:
 		if w.gather(in, mask); !m.wide {
 			k -= in.imm
 		}
-		e = measureWide(&w.addr, &w.addr, k, lo, span, m.size)
+		measureWide(e, &w.addr, &w.addr, k, lo, span, m.size)
 	case m.wide:
-		e = measureWide(&w.addr, w.at(in.a).u64(), k, lo, span, m.size)
+		measureWide(e, &w.addr, w.at(in.a).u64(), k, lo, span, m.size)
 	default:
-		e = measureNarrow(&w.addr, w.at(in.a), uint32(k), lo, span, m.size)
+		measureNarrow(e, &w.addr, w.at(in.a), uint32(k), lo, span, m.size)
 	}
 	if int64(e.bad) < 0 || e.bits&(m.size-1) != 0 {
 		return runAccess(w, in, mask)

@@ -44,6 +44,7 @@ func (d *decoder) translate(in *ptx.Instr, j int) (*inst, error) {
 		d.unknown = append(d.unknown, fmt.Sprintf("%s (line %d)", in.Name, in.Line))
 		return nil, nil
 	}
+	vectorised(in, &a)
 	return d.arithmetic(in, &a)
 }
 

@@ -35,6 +35,7 @@ type warp struct {
 	obs      blockObserver
 	local    unsafe.Pointer // local memory: localStride bytes a lane
 	addr     [lanes]uint64  // of the access that runs: offsets from its base
+	extent   extent         // of it
 	saved    [64]reg        // of inactive lanes, while an operation writes all
 	operands [maxOperands]*reg
 	memory   []uint32 // what file points into
@@ -226,6 +227,10 @@ func (w *warp) partialLane(in *inst, mask uint32) {
 
 // blend32 takes the lanes outside the mask from old.
 func blend32(d, old *reg, mask uint32) {
+	if useAVX2 {
+		blend32AVX2(d, old, mask)
+		return
+	}
 	for i := range d {
 		keep := uint32(int32(mask<<(31-i)) >> 31)
 		d[i] = d[i]&keep | old[i]&^keep
@@ -234,6 +239,10 @@ func blend32(d, old *reg, mask uint32) {
 
 // blend64 takes the lanes outside the mask from old.
 func blend64(d, old *[lanes]uint64, mask uint32) {
+	if useAVX2 {
+		blend64AVX2(d, old, mask)
+		return
+	}
 	for i := range d {
 		keep := uint64(int64(int32(mask<<(31-i)) >> 31))
 		d[i] = d[i]&keep | old[i]&^keep
