@@ -250,7 +250,8 @@ func (l *lowering) tileCall(g *gemmCall, tiles []gemmTile, parts []int) {
 		g.copies = copies
 	}
 	g.module, g.entry = "gemm/"+kind, fmt.Sprintf("gemm_%s_%s", kind, best)
-	if best.shared > 0 { // on tensor cores, an entry point for each layout
+	if best.shared > 0 { // on tensor cores, a module for each tile and an entry point for each layout
+		g.module += "_" + best.String()
 		g.entry += "_" + map[bool]string{false: "n", true: "t"}[k.TransA] + map[bool]string{false: "n", true: "t"}[k.TransB]
 	}
 	g.grid, g.threads, g.shared = Dim{ceilDiv(k.M, best.m) * ceilDiv(k.N, best.n), 1, 1}, best.threads, best.shared
@@ -350,10 +351,9 @@ func (g *gemmCall) launches(first, batch int) []Launch {
 	if g.splits == 1 {
 		return launches
 	}
-	module := g.k.Type.String()
 	wide := 16 / g.k.OutType().Size()
 	return append(launches, Launch{
-		Module: Shipped("gemm/" + module), Entry: "gemm_" + module + "_sums",
+		Module: Shipped("gemm/sums"), Entry: "gemm_" + g.k.Type.String() + "_sums",
 		Grid:  Dim{min(ceilDiv(g.k.N, 32*wide), 64), min(ceilDiv(batch*g.k.M, 4), 4096), 1},
 		Block: Dim{32, 4, 1},
 		Args:  append(args[:len(args):len(args)], Int(g.splits)),

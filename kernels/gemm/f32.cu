@@ -9,8 +9,3 @@
 GEMM_CORES(gemm_f32_128x128, 2, 128, 128, 16, 64, 32, 8)
 GEMM_CORES(gemm_f32_64x64, 8, 64, 64, 16, 64, 32, 8)
 GEMM_CORES(gemm_f32_32x32, 8, 32, 32, 16, 32, 16, 8)
-
-KERNEL(128, 6) gemm_f32_sums(GEMM_PARAMETERS(float, float), u32 splits) {
-    Gemm<float, float> g = GEMM_ARGUMENTS;
-    finishSums<float>(g, splits);
-}

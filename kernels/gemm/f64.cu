@@ -8,8 +8,3 @@
     }
 GEMM_CORES(gemm_f64_64x64, 4, 64, 64, 8, 64, 32, 8)
 GEMM_CORES(gemm_f64_32x32, 6, 32, 32, 8, 32, 16, 8)
-
-KERNEL(128, 5) gemm_f64_sums(GEMM_PARAMETERS(double, double), u32 splits) {
-    Gemm<double, double> g = GEMM_ARGUMENTS;
-    finishSums<double>(g, splits);
-}
