@@ -252,8 +252,11 @@ func (p *profiler) lines(files []ptx.File, sites []siteCount, clocks []float64) 
 			l.Share = clocks[pc] / total
 		}
 		if s.requests > 0 {
-			l.Parts = float64(s.sectors+s.passes) / float64(s.requests)
-			l.Fewest = float64(s.fewest+s.fewestPasses) / float64(s.requests)
+			parts, fewest := s.sectors, s.fewest
+			if parts == 0 { // the global side of an asynchronous copy comes first
+				parts, fewest = s.passes, s.fewestPasses
+			}
+			l.Parts, l.Fewest = float64(parts)/float64(s.requests), float64(fewest)/float64(s.requests)
 		}
 		list = append(list, l)
 	}
