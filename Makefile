@@ -1,4 +1,5 @@
 GO ?= go
+PACKAGES ?= ./...
 
 # With cgo and a C compiler the program can load NVIDIA's driver when it runs (tag gpu); nothing of the CUDA toolkit is needed. GPU=0 leaves it out.
 GPU ?= $(shell test "$$($(GO) env GOOS)" = linux && test "$$($(GO) env CGO_ENABLED)" = 1 && command -v $$($(GO) env CC) >/dev/null && echo 1)
@@ -19,7 +20,7 @@ run: build
 	./bin/palladio search run examples/first.yaml
 
 test: $(STUB)
-	$(GO) test $(TAGS) $(TESTFLAGS) ./...
+	$(GO) test $(TAGS) $(TESTFLAGS) $(PACKAGES)
 
 # gorgonia.org/cu asks the linker for -lcuda; the functions are those of cuda/driver, so the library has nothing in it.
 build/gpu/libcuda.a:

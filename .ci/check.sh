@@ -36,3 +36,4 @@ done
 
 step race detector
 go test -race -short -timeout 30m ./fallback ./engine/... ./kernels/...
+make test TESTFLAGS="-race -short -timeout 30m" PACKAGES=./cuda/driver

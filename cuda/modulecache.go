@@ -1,3 +1,5 @@
+//go:build gpu && cgo
+
 package cuda
 
 import (
@@ -15,9 +17,6 @@ import (
 
 	"github.com/google/renameio/v2"
 )
-
-// EnvCache names the environment variable with the folder under which compiled kernels are kept, instead of the user's cache folder.
-const EnvCache = "PALLADIO_CACHE"
 
 // cubinMagic begins each file of the cache; the checksum of what follows comes next.
 const cubinMagic = "palladio cubin 1\n"

@@ -13,6 +13,9 @@ import (
 // EnvDevice names the environment variable with the device that is used where none is named.
 const EnvDevice = "PALLADIO_DEVICE"
 
+// EnvCache names the environment variable with the folder under which compiled kernels are kept, instead of the user's cache folder.
+const EnvCache = "PALLADIO_CACHE"
+
 // defaultChip is what a simulated device is where its name does not say.
 const defaultChip = "h100"
 
