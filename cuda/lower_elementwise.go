@@ -56,10 +56,10 @@ func (l *lowering) eltLayout(k kernels.Elementwise) *eltLayout {
 	return e
 }
 
-// allHalves says whether all operands have elements of two bytes.
-func allHalves(k kernels.Elementwise) bool {
-	return !slices.ContainsFunc(k.Inputs, func(in kernels.EltInput) bool { return in.Type.Size() != 2 }) &&
-		!slices.ContainsFunc(k.Outputs, func(o kernels.EltOutput) bool { return o.Type.Size() != 2 })
+// anyOf says whether the size of an operand's elements has a property.
+func anyOf(k kernels.Elementwise, has func(size int) bool) bool {
+	return slices.ContainsFunc(k.Inputs, func(in kernels.EltInput) bool { return has(in.Type.Size()) }) ||
+		slices.ContainsFunc(k.Outputs, func(o kernels.EltOutput) bool { return has(o.Type.Size()) })
 }
 
 // eltLanes is the number of elements that a thread computes together: 16 bytes of them, fewer where the program has many
@@ -67,9 +67,9 @@ func allHalves(k kernels.Elementwise) bool {
 func eltLanes(k kernels.Elementwise) int {
 	lanes := 4
 	switch {
-	case k.Type == kernels.F64:
-		lanes = 2
-	case allHalves(k):
+	case k.Type == kernels.F64 || anyOf(k, func(size int) bool { return size == 8 }):
+		lanes = 2 // so that neighbouring threads read neighbouring 16 bytes
+	case !anyOf(k, func(size int) bool { return size != 2 }):
 		lanes = 8
 	}
 	calls := 0

@@ -19,6 +19,9 @@ const maxItems = math.MaxInt32
 // moveAxis is one axis of a copy between strided views, with steps in elements or units.
 type moveAxis struct{ n, dst, src int }
 
+// far says whether the axis has steps that 32 bits do not hold.
+func (a moveAxis) far() bool { return max(a.dst, -a.dst, a.src, -a.src) > maxItems }
+
 // place is a byte of an operand.
 type place struct{ operand, offset int }
 
@@ -96,6 +99,18 @@ func (l *lowering) copyAxes(p *Program, size int, axes []moveAxis, dst, src plac
 	}
 	last := len(axes) - 1
 	inner := axes[last]
+	if last == 0 && inner.dst == 1 && inner.src == 1 {
+		l.run(p, size, inner.n, dst, src)
+		return
+	}
+	if i := slices.IndexFunc(axes, moveAxis.far); i >= 0 { // few: the tensor holds them all
+		a := axes[i]
+		rest := slices.Delete(slices.Clone(axes), i, i+1)
+		for c := range a.n {
+			l.copyAxes(p, size, rest, place{dst.operand, dst.offset + c*a.dst*size}, place{src.operand, src.offset + c*a.src*size})
+		}
+		return
+	}
 	if inner.dst == 1 && inner.src == 1 {
 		unit, axes := l.widestUnit(size, axes, dst, src)
 		l.stridedCopy(p, fmt.Sprintf("move_strided_b%d", unit), unit, unit, axes, dst, src)
@@ -113,6 +128,22 @@ func (l *lowering) copyAxes(p *Program, size int, axes []moveAxis, dst, src plac
 		return
 	}
 	l.stridedCopy(p, fmt.Sprintf("move_strided_b%d", size), size, size, axes, dst, src)
+}
+
+// run adds the copy of n elements that lie side by side on both sides.
+func (l *lowering) run(p *Program, size, n int, dst, src place) {
+	packed := l.align >= 16 && dst.offset%16 == 0 && src.offset%16 == 0
+	items := n
+	if packed {
+		items = ceilDiv(n*size, 16)
+	}
+	p.Launches = append(p.Launches, Launch{
+		Module: Shipped("move/move"),
+		Entry:  fmt.Sprintf("move_run_b%d", size),
+		Grid:   l.grid(items, moveThreads, 8),
+		Block:  Dim{moveThreads, 1, 1},
+		Args:   []Slot{Int(n), src.slot(), dst.slot(), flag(packed)},
+	})
 }
 
 // multiples says whether dst's steps are multiples of n.
@@ -178,9 +209,9 @@ func (p *Program) axisTable(axes []moveAxis) (Slot, int) {
 		if j := len(axes) - 1 - i; j >= 0 {
 			a = axes[j]
 		}
-		for _, v := range []uint64{divisor(a.n).value, uint64(a.dst), uint64(a.src)} {
-			p.Constants = binary.LittleEndian.AppendUint64(p.Constants, v)
-		}
+		p.Constants = binary.LittleEndian.AppendUint64(p.Constants, divisor(a.n).value)
+		p.Constants = binary.LittleEndian.AppendUint32(p.Constants, uint32(int32(a.dst)))
+		p.Constants = binary.LittleEndian.AppendUint32(p.Constants, uint32(int32(a.src)))
 	}
 	return Constant(off), rank
 }

@@ -5,13 +5,13 @@ import "palladio/kernels"
 // randomThreads is the number of threads of a block of the kernels that draw.
 const randomThreads = 256
 
-// random lowers a Random: a thread makes what one Philox block gives.
+// random lowers a Random: a thread makes what one Philox block gives, 16 bytes at most.
 func (l *lowering) random(k kernels.Random) (*Program, error) {
 	if k.N == 0 {
 		return &Program{}, nil
 	}
-	per, t := 4, k.Type // numbers of a block
-	if k.Words() == 2 {
+	per, t := 4, k.Type // numbers that a thread makes of a block
+	if t.Size() == 8 {
 		per = 2
 	}
 	var more []Slot
@@ -57,7 +57,7 @@ func (l *lowering) dropout(k kernels.Dropout) (*Program, error) {
 	switch {
 	case k.Middle == 1:
 		launch.Entry = "dropout_flat_"
-		launch.Grid = l.grid(ceilDiv(n, 4), randomThreads, 4)
+		launch.Grid = l.grid(ceilDiv(n*k.Type.Size(), 16), randomThreads, 4)
 		launch.Args = []Slot{Int(n), Operand(0), Int(k.Stream), Operand(1), Operand(2), flag(l.align >= 16), threshold, scale}
 	case k.Inner == 1 && k.Middle >= 64 && k.Outer < 1<<24:
 		blocks := max(1, min(ceilDiv(k.Middle*k.Type.Size(), 16*randomThreads), ceilDiv(l.SMs*8, k.Outer)))

@@ -3,10 +3,10 @@
 #include "divide.cuh"
 
 // Axis is one axis of a table that lowering writes: extent (a Divider's parameter), and the steps in two tensors, in units of what moves. Tables begin
-// with the innermost axis and have at least three; missing ones have extent 1.
+// with the innermost axis and have at least three; missing ones have extent 1. Extents and steps are less than 2^31.
 struct Axis {
     u64 extent;
-    i64 dst, src;
+    i32 dst, src;
 };
 
 // Place is where an item lies in both tensors.
@@ -17,7 +17,7 @@ struct Place {
 // Axes holds the two inner axes in registers; further ones are read as they are needed.
 struct Axes {
     Divider d0, d1;
-    i64 dst0, src0, dst1, src1;
+    i32 dst0, src0, dst1, src1;
     const Axis* outer;
     u32 rank;
 
@@ -27,20 +27,23 @@ struct Axes {
 
     DEVICE_MEMBER Place of(u32 item) const {
         u32 rest = d0.split(item); // item is now the coordinate
-        Place p = {item * dst0, item * src0};
+        Place p = {wide(item, dst0), wide(item, src0)};
         u32 next = d1.split(rest);
-        p.dst += rest * dst1;
-        p.src += rest * src1;
+        p.dst += wide(rest, dst1);
+        p.src += wide(rest, src1);
         for (u32 a = 2; a + 1 < rank; a++) {
             Axis x = outer[a - 2];
             u32 c = next;
             next = Divider(x.extent).split(c);
-            p.dst += c * x.dst;
-            p.src += c * x.src;
+            p.dst += wide(c, x.dst);
+            p.src += wide(c, x.src);
         }
         Axis x = outer[rank - 3]; // the outermost takes what is left
-        p.dst += next * x.dst;
-        p.src += next * x.src;
+        p.dst += wide(next, x.dst);
+        p.src += wide(next, x.src);
         return p;
     }
+
+    // wide is the product in 64 bits, by one instruction.
+    static DEVICE_MEMBER i64 wide(u32 coordinate, i32 step) { return (i64)(i32)coordinate * step; }
 };

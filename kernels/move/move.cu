@@ -31,6 +31,18 @@ DEVICE void gathered(u32 items, const Axis* table, u32 rank, const T* src, T* ds
     }
 }
 
+// run copies n elements that lie side by side on both sides, by 16 bytes where both are aligned to them.
+template <typename T>
+DEVICE void run(u64 n, const T* src, T* dst, bool packed) {
+    u64 done = 0;
+    if (packed) {
+        u64 packs = n / Pack<T>::size;
+        for (u64 i = firstItem(); i < packs; i += itemStep()) storePack(dst + i * Pack<T>::size, loadPack(src + i * Pack<T>::size));
+        done = packs * Pack<T>::size;
+    }
+    for (u64 i = done + firstItem(); i < n; i += itemStep()) dst[i] = src[i];
+}
+
 // fill writes a pattern of one element over n of them.
 template <typename T>
 DEVICE void fill(u64 n, T* dst, T value, bool packed) {
@@ -51,6 +63,7 @@ DEVICE void fill(u64 n, T* dst, T value, bool packed) {
     KERNEL(256, 6) move_gathered_b##bytes(u32 items, const Axis* axes, u32 rank, const T* src, T* dst, i64 step) {                     \
         gathered(items, axes, rank, src, dst, step);                                                                                   \
     }                                                                                                                                  \
+    KERNEL(256, 8) move_run_b##bytes(u64 n, const T* src, T* dst, u32 packed) { run(n, src, dst, packed); }                              \
     KERNEL(256, 8) move_fill_b##bytes(u64 n, T* dst, u64 value, u32 packed) { fill(n, dst, (T)value, packed); }
 
 MOVES(1, u8)

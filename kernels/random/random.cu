@@ -7,31 +7,32 @@
 #include "philox.cuh"
 
 
-// each calls make(block, words, values) for every block of the stream, which makes `per` values of it, and stores the values.
+// each calls make(words, values) for every block of the stream, which makes `per` values of it, and stores the values. Where those fill more than 16
+// bytes, threads share a block, each drawing it anew, so that neighbours write neighbouring 16 bytes.
 template <int per, typename T, typename F>
 DEVICE void each(u64 n, const u64* counter, u32 stream, T* out, bool packed, F make) {
+    constexpr int shares = per * sizeof(T) > 16 ? per * sizeof(T) / 16 : 1, mine = per / shares;
     u64 seed = counter[0], step = counter[1];
-    u64 blocks = (n + per - 1) / per;
-    for (u64 b = firstItem(); b < blocks; b += itemStep()) {
-        T v[per];
-        make(draw(seed, step, stream, (u32)b), v);
-        u64 first = b * per;
-        if (packed && first + per <= n) {
-            if constexpr (per * sizeof(T) >= 16) {
+    u64 items = (n + mine - 1) / mine;
+    for (u64 t = firstItem(); t < items; t += itemStep()) {
+        T own[per];
+        Words w = draw(seed, step, stream, (u32)(t / shares));
+        if (shares == 2 && (t & 1)) w.w[0] = w.w[2], w.w[1] = w.w[3]; // a value a word: the second half's
+        make(w, own);
+        u64 first = t * mine;
+        if (packed && first + mine <= n) {
+            if constexpr (mine * sizeof(T) == 16) {
+                Pack<T> p;
 #pragma unroll
-                for (int i = 0; i < per; i += Pack<T>::size) {
-                    Pack<T> p;
-#pragma unroll
-                    for (int j = 0; j < Pack<T>::size; j++) p[j] = v[i + j];
-                    storePack(out + first + i, p);
-                }
+                for (int i = 0; i < mine; i++) p[i] = own[i];
+                storePack(out + first, p);
             } else {
-                *(u32*)(out + first) = v[0] | (u32)v[1] << 8 | (u32)v[2] << 16 | (u32)v[3] << 24;
+                *(u32*)(out + first) = own[0] | (u32)own[1] << 8 | (u32)own[2] << 16 | (u32)own[3] << 24;
             }
         } else {
 #pragma unroll
-            for (int i = 0; i < per; i++)
-                if (first + i < n) out[first + i] = v[i];
+            for (int i = 0; i < mine; i++)
+                if (first + i < n) out[first + i] = own[i];
         }
     }
 }
@@ -121,25 +122,23 @@ DEVICE T kept(u32 word, u64 threshold, T x, T scale) {
 
 DEVICE u32 wordOf(const Words& x, u32 i) { return i & 2 ? i & 1 ? x.w[3] : x.w[2] : i & 1 ? x.w[1] : x.w[0]; }
 
-// dropout with a word for each element, in order: four elements a thread.
+// dropout with a word for each element, in order: 16 bytes a thread.
 template <typename T>
 DEVICE void dropoutFlat(u64 n, const u64* counter, u32 stream, const T* x, T* y, bool packed, u64 threshold, T scale) {
     u64 seed = counter[0], step = counter[1];
-    constexpr int size = Pack<T>::size;
-    for (u64 b = firstItem(); b < (n + 3) / 4; b += itemStep()) {
-        Words w = draw(seed, step, stream, (u32)b);
-        u64 first = 4 * b;
-        if (packed && first + 4 <= n) {
+    constexpr int size = Pack<T>::size, shares = 4 / size;
+    for (u64 t = firstItem(); t < (n + size - 1) / size; t += itemStep()) {
+        Words w = draw(seed, step, stream, (u32)(t / shares));
+        if (shares == 2 && (t & 1)) w.w[0] = w.w[2], w.w[1] = w.w[3];
+        u64 first = t * size;
+        if (packed && first + size <= n) {
+            Pack<T> p = loadPack(x + first);
 #pragma unroll
-            for (int i = 0; i < 4; i += size) {
-                Pack<T> p = loadPack(x + first + i);
-#pragma unroll
-                for (int j = 0; j < size; j++) p[j] = kept(w.w[i + j], threshold, p[j], scale);
-                storePack(y + first + i, p);
-            }
+            for (int i = 0; i < size; i++) p[i] = kept(w.w[i], threshold, p[i], scale);
+            storePack(y + first, p);
         } else {
 #pragma unroll
-            for (int i = 0; i < 4; i++)
+            for (int i = 0; i < size; i++)
                 if (first + i < n) y[first + i] = kept(w.w[i], threshold, x[first + i], scale);
         }
     }
