@@ -7,7 +7,7 @@ step() { printf '\n== %s\n' "$*"; }
 
 step generated code is current
 make generate
-git diff --exit-code -- fallback cuda/driver
+git diff --exit-code -- fallback cuda/driver cuda/sim
 
 step compiled kernels are current and within their budgets
 sh kernels/check.sh

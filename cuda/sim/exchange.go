@@ -209,7 +209,24 @@ func (w *warp) values(off uint32, s shape) (v [lanes]uint64) {
 }
 
 func matchAny(w *warp, in *inst, mask uint32) bool {
-	v, d := w.values(in.a, in.shape), w.at(in.d)
+	d := w.at(in.d)
+	if in.shape == narrow {
+		a := *w.at(in.a)
+		for rest := mask; rest != 0; { // a value at a time
+			var same reg
+			v := a[bits.TrailingZeros32(rest)]
+			for i := range same {
+				same[i] = v
+			}
+			equal := equalLanes(&a, &same) & mask
+			for group := equal; group != 0; group &= group - 1 {
+				d[bits.TrailingZeros32(group)] = equal
+			}
+			rest &^= equal
+		}
+		return true
+	}
+	v := *w.at(in.a).u64()
 	for rest := mask; rest != 0; rest &= rest - 1 {
 		lane := bits.TrailingZeros32(rest)
 		equal := uint32(0)
@@ -221,6 +238,14 @@ func matchAny(w *warp, in *inst, mask uint32) bool {
 		d[lane] = equal
 	}
 	return true
+}
+
+// equalLanes is the lanes in which two registers are equal.
+func equalLanes(a, b *reg) uint32 {
+	if useAVX2 {
+		return eq32AVX2(a, b)
+	}
+	return eqLanes[uint32](a, b)
 }
 
 func matchAll(w *warp, in *inst, mask uint32) bool {

@@ -251,3 +251,53 @@ func special64(rng *rand.Rand) uint64 {
 	}
 	return rng.Uint64()
 }
+
+// TestMatrixAssemblyAgrees compares the matrix products in assembly with the Go loops, bit by bit.
+func TestMatrixAssemblyAgrees(t *testing.T) {
+	if !useAVX2 {
+		t.Skip("no AVX2 here, or PALLADIO_CPU=generic")
+	}
+	rng := rand.New(rand.NewPCG(8, 8))
+	for name, fast := range vectorMatrices {
+		in := &ptx.Instr{Op: "mma", Name: name}
+		for _, part := range strings.Split(name, ".")[1:] {
+			if typ := map[string]ptx.Type{"f32": ptx.F32, "f16": ptx.F16, "bf16": ptx.BF16, "tf32": ptx.TF32}[part]; typ != ptx.NoType {
+				in.Types = append(in.Types, typ)
+			} else {
+				in.Mods = append(in.Mods, part)
+			}
+		}
+		plain := matrixMultiply(in)
+		if plain.multi == nil {
+			t.Fatalf("%s: no Go loop", name)
+		}
+		n := len(plain.dst) + len(plain.src)
+		for round := range 300 {
+			x, y := make([]reg, n), make([]reg, n)
+			p, q := make([]*reg, n), make([]*reg, n)
+			for k := range x {
+				for l := range x[k] {
+					switch x[k][l] = special32(rng); {
+					case round%3 == 0: // ordinary numbers
+						x[k][l] = x[k][l]&^0x70007000 | 0x30003000
+					case round%3 == 1:
+						x[k][l] = rng.Uint32()
+					}
+				}
+				y[k] = x[k]
+				p[k], q[k] = &x[k], &y[k]
+			}
+			if round%2 == 0 { // d over c
+				copy(p, p[n-4:])
+				copy(q, q[n-4:])
+			}
+			plain.multi(p)
+			fast(q)
+			for k := range x {
+				if x[k] != y[k] {
+					t.Fatalf("%s: register %d is %x, want %x", name, k, y[k], x[k])
+				}
+			}
+		}
+	}
+}

@@ -324,6 +324,36 @@ func ltU32AVX2(a *reg, b *reg) uint32
 //go:noescape
 func ltU64AVX2(a *reg, b *reg) uint32
 
+// mmaF16K8AVX2 computes mma.m16n8k8 of F16: r is the registers of d (4), a (2), b (1) and c (4).
+//
+//go:noescape
+func mmaF16K8AVX2(r **reg)
+
+// mmaF16K16AVX2 computes mma.m16n8k16 of F16: r is the registers of d (4), a (4), b (2) and c (4).
+//
+//go:noescape
+func mmaF16K16AVX2(r **reg)
+
+// mmaBF16K8AVX2 computes mma.m16n8k8 of BF16: r is the registers of d (4), a (2), b (1) and c (4).
+//
+//go:noescape
+func mmaBF16K8AVX2(r **reg)
+
+// mmaBF16K16AVX2 computes mma.m16n8k16 of BF16: r is the registers of d (4), a (4), b (2) and c (4).
+//
+//go:noescape
+func mmaBF16K16AVX2(r **reg)
+
+// mmaTF32K4AVX2 computes mma.m16n8k4 of TF32: r is the registers of d (4), a (2), b (1) and c (4).
+//
+//go:noescape
+func mmaTF32K4AVX2(r **reg)
+
+// mmaTF32K8AVX2 computes mma.m16n8k8 of TF32: r is the registers of d (4), a (4), b (2) and c (4).
+//
+//go:noescape
+func mmaTF32K8AVX2(r **reg)
+
 // measureWideAVX2 is measureWide on addresses of 64 bits.
 //
 //go:noescape

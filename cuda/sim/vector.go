@@ -18,6 +18,9 @@ func vectorised(in *ptx.Instr, a *alu) {
 	if op := vectorLanes[in.Name]; op.lane != nil && a.lane != nil && sameShapes(a, op.shapes) {
 		a.lane = op.lane
 	}
+	if op := vectorMatrices[in.Name]; op != nil && a.multi != nil {
+		a.multi = op
+	}
 	if a.compare != nil {
 		if op := vectorComparison(in, a); op != nil {
 			a.compare = op
@@ -54,6 +57,9 @@ var vectorLanes = func() map[string]vectorLane {
 	}
 	return m
 }()
+
+// vectorMatrices is the matrix products in assembly by the instruction's whole name.
+var vectorMatrices = assemblyMatrices()
 
 // assemblyLane is a vectorLane and the names of the instructions that it computes.
 type assemblyLane struct {

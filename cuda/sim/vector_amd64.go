@@ -97,3 +97,15 @@ func assemblyComparison(class, name string) compareOp {
 	}
 	return nil
 }
+
+// assemblyMatrices is the matrix products that there are in assembly.
+func assemblyMatrices() map[string]multiOp {
+	return map[string]multiOp{
+		"mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32":    func(r []*reg) { mmaF16K8AVX2(&r[0]) },
+		"mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32":   func(r []*reg) { mmaF16K16AVX2(&r[0]) },
+		"mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32":  func(r []*reg) { mmaBF16K8AVX2(&r[0]) },
+		"mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32": func(r []*reg) { mmaBF16K16AVX2(&r[0]) },
+		"mma.sync.aligned.m16n8k4.row.col.f32.tf32.tf32.f32":  func(r []*reg) { mmaTF32K4AVX2(&r[0]) },
+		"mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32":  func(r []*reg) { mmaTF32K8AVX2(&r[0]) },
+	}
+}

@@ -25,6 +25,7 @@ func main() {
 	wide()
 	conversions()
 	comparisons()
+	matrices()
 	accesses()
 	build.Generate()
 }
