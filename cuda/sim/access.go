@@ -128,7 +128,7 @@ func (w *warp) accessIn(in *inst, s space, mask uint32) bool {
 	m := in.mem
 	if w.obs != nil {
 		all := mask
-		mask = w.obs.access(w, int(in.index), &request{s, m.kind, int(m.size), &w.addr, mask})
+		mask = w.observe(in, request{s, m.kind, int(m.size), &w.addr, mask})
 		if skipped := all &^ mask; skipped != 0 {
 			w.zero(in, skipped)
 		}
@@ -162,6 +162,12 @@ func (w *warp) accessIn(in *inst, s space, mask uint32) bool {
 		return w.fail(in, lane, w.addr[lane], "write to the parameters of the kernel")
 	}
 	return m.move(w, in, unsafe.Pointer(unsafe.SliceData(w.blk.launch.params)), mask)
+}
+
+// observe tells the observer of an access and gives the lanes that may go on.
+func (w *warp) observe(in *inst, r request) uint32 {
+	w.request = r // one place, so that nothing is allocated
+	return w.obs.access(w, int(in.index), &w.request)
 }
 
 // within checks that the offsets lie in [lo, hi).

@@ -131,7 +131,7 @@ func runCopy(w *warp, in *inst, mask uint32) bool {
 func (w *warp) copyPart(in *inst, lane int, n uint64) bool {
 	w.addresses(in.from)
 	a := w.addr[lane]
-	if w.obs != nil && w.obs.access(w, int(in.index), &request{globalSpace, copyRead, int(n), &w.addr, 1 << lane}) == 0 {
+	if w.obs != nil && w.observe(in, request{globalSpace, copyRead, int(n), &w.addr, 1 << lane}) == 0 {
 		return true
 	}
 	al := w.blk.launch.gpu.find(a, n)

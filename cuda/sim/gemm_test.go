@@ -14,9 +14,9 @@ type sgemm struct {
 	n, k    int
 }
 
-func newSGEMM(t testing.TB, n, k int) *sgemm {
+func newSGEMM(t testing.TB, o Options, n, k int) *sgemm {
 	t.Helper()
-	g := testGPU(t, Options{})
+	g := testGPU(t, o)
 	text, err := os.ReadFile("testdata/sgemm.ptx")
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func (s *sgemm) run(t testing.TB) *Report {
 
 func TestMatrixProduct(t *testing.T) {
 	const n, k = 256, 40
-	s := newSGEMM(t, n, k)
+	s := newSGEMM(t, Options{}, n, k)
 	s.run(t)
 	a, b, c := readWords(t, s.g, s.a, n*k), readWords(t, s.g, s.b, k*n), readWords(t, s.g, s.c, n*n)
 	for i := range n {
@@ -65,13 +65,20 @@ func TestMatrixProduct(t *testing.T) {
 	}
 }
 
-// BenchmarkMatrixProduct reports the simulator's speed on a product on CUDA cores.
+// BenchmarkMatrixProduct reports the simulator's speed on a product on CUDA cores, alone, under the profile and under the checks.
 func BenchmarkMatrixProduct(b *testing.B) {
-	s := newSGEMM(b, 256, 512)
-	var instructions int64
-	b.ReportAllocs()
-	for b.Loop() {
-		instructions += s.run(b).ThreadInstructions
+	for _, c := range []struct {
+		name string
+		o    Options
+	}{{"alone", Options{}}, {"profile", Options{Profile: true}}, {"checks", Options{Sanitize: true}}} {
+		b.Run(c.name, func(b *testing.B) {
+			s := newSGEMM(b, c.o, 256, 512)
+			var instructions int64
+			b.ReportAllocs()
+			for b.Loop() {
+				instructions += s.run(b).ThreadInstructions
+			}
+			b.ReportMetric(float64(instructions)/b.Elapsed().Seconds()/1e6, "Mthread-instr/s")
+		})
 	}
-	b.ReportMetric(float64(instructions)/b.Elapsed().Seconds()/1e6, "Mthread-instr/s")
 }

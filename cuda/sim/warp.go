@@ -33,6 +33,7 @@ type warp struct {
 	tick     int64 // value of issued at which to look up
 	blk      *block
 	obs      blockObserver
+	request  request        // that the observer is told of
 	local    unsafe.Pointer // local memory: localStride bytes a lane
 	addr     [lanes]uint64  // of the access that runs: offsets from its base
 	extent   extent         // of it
