@@ -17,6 +17,7 @@ import (
 	"palladio/engine/search"
 	"palladio/engine/search/folder"
 	"palladio/engine/search/ledger"
+	"palladio/engine/search/spec"
 
 	_ "palladio/engine/vision" // its problems
 )
@@ -56,6 +57,7 @@ func newSearchRun() *cobra.Command {
 	var f searchFlags
 	var out string
 	var seed uint64
+	var set []string
 	c := &cobra.Command{
 		Use: "run FILE", Short: "Run the study that a YAML file describes, or go on with it", Args: exactArgs(1),
 		Long: `Run reads a study file, checks it, and works on the study until its budget is used up. The study lives in a folder (--out, else runs/NAME):
@@ -66,6 +68,9 @@ run again, after an interruption or a crash, it goes on where it stopped and los
 			}
 			src, err := readLimited(args[0])
 			if err != nil {
+				return usage(err)
+			}
+			if src, err = spec.Override(args[0], src, set); err != nil {
 				return usage(err)
 			}
 			o := search.Overrides{Trials: f.trials, Seconds: f.seconds}
@@ -89,6 +94,7 @@ run again, after an interruption or a crash, it goes on where it stopped and los
 	}
 	f.add(c)
 	c.Flags().StringVar(&out, "out", "", "folder of the study (default: runs/NAME)")
+	c.Flags().StringArrayVar(&set, "set", nil, "PATH=VALUE: a value in place of the file's, such as problem.train=256")
 	c.Flags().Uint64Var(&seed, "seed", 0, "seed, in place of the file's")
 	return c
 }

@@ -89,3 +89,36 @@ func FuzzParse(f *testing.F) {
 		_ = file.Err()
 	})
 }
+
+func TestOverride(t *testing.T) {
+	src := []byte("# about\nproblem:\n  train: 4000 # images\n  epochs: 3\nstrategy:\n  - {name: a, population: 6}\n  - random\n")
+	got, err := Override("x.yaml", src, []string{"problem.train=256", "problem.limit=7", "strategy.0.population=12", "strategy.1={name: b}", "seed=3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := Parse("x.yaml", got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := f.Root().Fields("problem", "strategy", "seed")
+	p := v[0].Fields("train", "epochs", "limit")
+	list := v[1].Items()
+	if p[0].Int(0, 0, 9999) != 256 || p[1].Int(0, 0, 9) != 3 || p[2].Int(0, 0, 9) != 7 || v[2].Int(0, 0, 9) != 3 ||
+		list[0].Fields("name", "population")[1].Int(0, 0, 99) != 12 || list[1].Fields("name")[0].Text("") != "b" || f.Err() != nil {
+		t.Errorf("%v: got\n%s", f.Err(), got)
+	}
+	if !strings.Contains(string(got), "# about") {
+		t.Errorf("the comment is lost:\n%s", got)
+	}
+	if same, err := Override("x.yaml", src, nil); err != nil || string(same) != string(src) {
+		t.Errorf("without settings the text became %q (%v)", same, err)
+	}
+	for setting, want := range map[string]string{
+		"problem.train": "PATH=VALUE", "=3": "PATH=VALUE", "problm.train=3": `did you mean "problem"?`, "strategy.2=x": "no position in a list of 2",
+		"strategy.x=1": "no position", "problem.train.x=1": "below a plain value", "seed=": "empty", "seed=[1": "setting seed",
+	} {
+		if _, err := Override("x.yaml", src, []string{setting}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want an error with %q", setting, err, want)
+		}
+	}
+}
