@@ -15,7 +15,6 @@ struct CoreTile {
     static constexpr int warpRows = WM, lanesRows = lanesM * V; // of the result, and those of one row of squares
     static constexpr int blockRows = BM / squaresM;             // of the results that are staged at a time
     static_assert(BK == 4 * V, "rows of k are twisted by quarters");
-    static_assert((bytes & (bytes - 1)) == 0, "the two stages differ in one bit of their addresses");
 
     static constexpr u32 twist = 32; // bytes, see Loader.store
 
@@ -147,7 +146,7 @@ DEVICE void finishRows(const Staged<T, rows, cols>& block, const Finish<T, T>& f
 template <typename Tile, typename T>
 DEVICE void gemmCores(const Gemm<T, T>& g) {
     constexpr int BM = Tile::BM, BN = Tile::BN, BK = Tile::BK, V = Tile::V;
-    __shared__ __attribute__((aligned(2 * Tile::bytes))) T memory[2 * Tile::bytes / sizeof(T)];
+    __shared__ __attribute__((aligned(128))) T memory[2 * Tile::bytes / sizeof(T)];
     TilePlace place(blockX(), g.m, g.n, BM, BN);
     u32 k = blockY() * g.splitLength, last = smaller(g.k, k + g.splitLength), z = blockZ();
     const T *a = g.a + z * g.strideA, *b = g.b + z * g.strideB;
@@ -163,6 +162,7 @@ DEVICE void gemmCores(const Gemm<T, T>& g) {
                 for (int v = 0; v < V; v++) sums[i][j][u][v] = 0;
     typename Tile::template Loader<BM> nextA(a, g.lda, place.row, g.m, k, last, kMajorA, packedA);
     typename Tile::template Loader<BN> nextB(b, g.ldb, place.column, g.n, k, last, kMajorB, packedB);
+    const u32 both = 2 * shared(memory) + Tile::bytes; // the sum of the addresses of the two stages
     u32 tiles = shared(memory);
     nextA.load();
     nextB.load();
@@ -176,7 +176,7 @@ DEVICE void gemmCores(const Gemm<T, T>& g) {
             nextB.load();
         }
         Tile::multiply(sums, tiles);
-        tiles ^= Tile::bytes;
+        tiles = both - tiles;
     }
     // The squares are staged a row of them at a time, in the memory of the tiles.
     typedef Staged<T, Tile::blockRows, BN> Block;
