@@ -108,10 +108,22 @@ func (g *GPU) ClearFindings() {
 	g.findings.list, g.findings.index, g.findings.dropped = nil, nil, 0
 }
 
-// Leaks lists the allocations that are not freed, as findings.
+// Leaks lists the allocations that are not freed, as findings. Close adds them to those of Findings, when the GPU was made with Options.Sanitize.
 func (g *GPU) Leaks() []Finding {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
+	return g.leaks()
+}
+
+// addLeaks adds what is not freed to the findings. The caller holds the lock.
+func (g *GPU) addLeaks() {
+	for _, f := range g.leaks() {
+		g.findings.add(findingKey{nil, MemCheck, f.What}, func() Finding { return f })
+	}
+}
+
+// leaks is Leaks for callers with the lock.
+func (g *GPU) leaks() []Finding {
 	var list []Finding
 	for _, a := range g.live {
 		if a.name == "" {

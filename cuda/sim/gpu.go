@@ -55,6 +55,9 @@ func (g *GPU) Close() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = true
+	if g.options.Sanitize {
+		g.addLeaks()
+	}
 	var errs []error
 	for len(g.live) > 0 {
 		errs = append(errs, g.drop(len(g.live)-1))

@@ -77,7 +77,8 @@ func (g *GPU) occupancy(e *Entry, c Config) (Occupancy, error) {
 	}
 	estimated := registers == 0
 	if estimated {
-		registers = estimateRegisters(flowOf(e.prog.entry))
+		warps := roundUp(ceilDiv(c.Threads(), lanes), g.chip.SubCores)
+		registers = min(estimateRegisters(flowOf(e.prog.entry)), g.chip.Registers/lanes/warps/8*8) // the assembler would make a block fit
 	}
 	o, err := g.chip.Occupancy(registers, e.prog.sharedBytes()+c.Shared, c.Threads())
 	o.Estimated = estimated

@@ -226,4 +226,10 @@ func TestLeaks(t *testing.T) {
 	if len(list) != 1 || list[0].Addr != b || !strings.Contains(list[0].String(), "24 bytes") {
 		t.Errorf("leaks: %v", list)
 	}
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if found, _ := g.Findings(); len(found) != 1 || found[0].What != list[0].What {
+		t.Errorf("after Close: %v, want %v", found, list)
+	}
 }
