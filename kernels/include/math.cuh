@@ -1,6 +1,6 @@
 // Elementary functions of float and double in plain arithmetic: no tables but 2/π for huge angles, no approximate instructions, so that
 // a GPU and the simulator give the same bits. Each reduces its argument to a small interval and evaluates a minimax polynomial there
-// (the float ones are those of the CPU device, see docs/vector-math.md). Largest errors in units of the last place of the result are those
+// (the float ones are those of the CPU device, see docs/vector-math.md). Largest errors in units of the last place of the result are in
 // docs/gpu-math.md: at most 3 for float and double, 5 for gelu. Denormal
 // numbers, infinities and NaN are handled everywhere.
 #pragma once
