@@ -225,6 +225,9 @@ func (m *normalisation) backwardRows() {
 	x, dy, mean, invstd, dx := m.operand("x"), m.operand("dy"), m.operand("mean"), m.operand("invstd"), m.operand("dx")
 	var sums Slot
 	r, ok := m.registerRows(m.C, m.Type, 256, 4)
+	if wide := powerOfTwo(ceilDiv(m.C, 8)); m.Type.Size() == 2 && wide <= r.block { // one pack is as many numbers as two of f32
+		r.packs, r.threads = 1, wide
+	}
 	switch {
 	case rows == 0:
 	case ok:

@@ -68,7 +68,7 @@ func normCases() []Case {
 				cs = append(cs, normCase("norm "+name+" relu", k, Fill{}))
 			}
 		}
-		for _, c := range []int{9001, 16392} {
+		for _, c := range []int{4096, 9001, 16392} {
 			k := NewNorm(LayerNorm, 1, 3, c, 0)
 			k.Type = t
 			add(fmt.Sprintf("layer %s c%d", t, c), k, Fill{})

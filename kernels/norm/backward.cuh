@@ -253,13 +253,10 @@ DEVICE void normBackwardApply(u64 n, u64 s, u64 c, u32 tiles, u32 columns, u64 c
     unitOf<A, V>(scale, affine.scale, f.channel, A(1));
     unitOf<A, V>(bias, affine.bias, f.channel, A(0));
 #pragma unroll
-    for (int j = 0; j < V; j++) {
-        g[j] = gx[j] = 0;
-        if (expectations) {
-            u64 set = f.sample * groups + (f.channel + j) / (c / groups);
-            g[j] = expectations[set];
-            gx[j] = expectations[n * groups + set];
-        }
+    for (int j = 0; j < V; j++) g[j] = gx[j] = 0;
+    if (expectations) {
+        ofChannels(g, f, groups, expectations);
+        ofChannels(gx, f, groups, expectations + n * groups);
     }
     eachRow<rowsAtOnce<V> / 2>(f.from, f.end, t.height, [&](auto rows, u64 r) {
         constexpr int N = decltype(rows)::count;

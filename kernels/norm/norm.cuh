@@ -253,6 +253,18 @@ DEVICE void normJoin(u64 sets, u32 threads, u64 groups, u64 s, u64 c, u64 chunks
     }
 }
 
+// ofChannels reads what sets of c / groups channels have, for V neighbouring ones of the thread's.
+template <int V, typename A>
+DEVICE void ofChannels(A (&v)[V], const Feature& f, u64 groups, const A* values) {
+    if (groups == f.c) {
+        loadUnit<A, V>(v, values + f.sample * f.c + f.channel);
+        return;
+    }
+    u32 members = (u32)f.c / (u32)groups;
+#pragma unroll
+    for (int j = 0; j < V; j++) v[j] = values[f.sample * groups + ((u32)f.channel + j) / members];
+}
+
 // channelStatistics reads mean and 1/deviation of the thread's channels. They are those of sets of c / groups channels, a
 // variance in place of 1/deviation where eps is not 0, or (groups 0) they differ from row to row and this gives 0 and 1.
 template <typename T, int V>
@@ -261,13 +273,13 @@ DEVICE void channelStatistics(Wide<T> (&m)[V], Wide<T> (&k)[V], const Feature& f
     for (int j = 0; j < V; j++) {
         m[j] = 0;
         k[j] = 1;
-        if (f.live() && groups > 0) {
-            u64 set = f.sample * groups + (f.channel + j) / (f.c / groups);
-            m[j] = mean[set];
-            k[j] = deviation[set];
-            if (eps != 0) k[j] = inverseDeviation(k[j], eps);
-        }
     }
+    if (!f.live() || groups == 0) return;
+    ofChannels(m, f, groups, mean);
+    ofChannels(k, f, groups, deviation);
+    if (eps == 0) return;
+#pragma unroll
+    for (int j = 0; j < V; j++) k[j] = inverseDeviation(k[j], eps);
 }
 
 // normApply maps x to y by statistics that are there.
