@@ -6,7 +6,7 @@ import (
 
 // conv lowers a convolution. Which way it goes depends on the shape:
 //
-//	1x1, or filters of the whole map   a matrix product, by the kernels of GEMM
+//	1x1, or filters of the whole map   a matrix product, by the kernels of GEMM (lower_conv_product.go)
 //	depthwise                          direct kernels, bound by memory (lower_conv_depthwise.go)
 //	f64, depth multipliers, filters    plain kernels, a thread to a result
 //	with more than 31 taps along
@@ -16,12 +16,18 @@ func (l *lowering) conv(k kernels.Conv) (*Program, error) {
 	if k.Batch == 0 {
 		return &Program{}, nil
 	}
+	if p, err := l.convProduct(k); p != nil || err != nil {
+		return p, err
+	}
 	return l.gatherConv(forwardGather(k.ConvGeometry), k.Type, k.TF32, k.Epilogue, false)
 }
 
 func (l *lowering) convBackwardData(k kernels.ConvBackwardData) (*Program, error) {
 	if k.Batch == 0 {
 		return &Program{}, nil
+	}
+	if p, err := l.backwardDataProduct(k); p != nil || err != nil {
+		return p, err
 	}
 	return l.gatherConv(backwardGather(k.ConvGeometry), k.Type, k.TF32, k.Epilogue, true)
 }
@@ -179,8 +185,12 @@ func (l *lowering) plainGather(g *convGather, t kernels.DType, e kernels.Epilogu
 // convBackwardFilter lowers the gradient by filters and, beside it, that by the bias.
 func (l *lowering) convBackwardFilter(k kernels.ConvBackwardFilter) (*Program, error) {
 	g := forwardGather(k.ConvGeometry)
-	var p *Program
+	p, err := l.backwardFilterProduct(k)
+	if err != nil {
+		return nil, err
+	}
 	switch {
+	case p != nil && k.Batch > 0:
 	case k.Batch == 0 && k.Type != kernels.F64:
 		n := kernels.Elems(k.Filter())
 		p = &Program{Launches: []Launch{l.convAdd(k.FilterType(), n, n, 0, Scratch(0), Int(0), Int(0), Operand(2), noActivation)}}

@@ -99,7 +99,7 @@ func (l *lowering) depthwiseFilter(g *convGather, k kernels.ConvBackwardFilter) 
 	perLine := ceilDiv(p.count[2], s.strip)
 	count := g.batch * p.count[0] * p.count[1] * perLine
 	blocks := s.channelBlocks(g.resultChannels)
-	splits := max(1, min(ceilDiv(8*l.SMs, rows*blocks), ceilDiv(count, 4*s.height)))
+	splits := max(1, min(ceilDiv(8*l.SMs, rows*blocks), ceilDiv(count, 4*s.height), mostSplits))
 	share := ceilDiv(count, splits)
 	splits = ceilDiv(count, share)
 	n := kernels.Elems(k.Filter())

@@ -39,7 +39,80 @@ func TestConvLowering(t *testing.T) {
 		image, filter []int
 		o             kernels.ConvOptions
 		want          [4]string // forward f32, forward bf16, backward by data bf16, backward by filters bf16
-	}{} {
+	}{
+		{"conv1", []int{32, 224, 224, 3}, []int{64, 7, 7, 3}, kernels.ConvOptions{Stride: []int{2, 2}, PadLo: []int{3, 3}}, [4]string{
+			"conv_forward_f32_narrow_128x64[3136]",
+			"conv_forward_bf16_narrow_128x64[3136]",
+			"conv_backward_bf16_narrow_128x64[12544]",
+			"conv_filter_bf16_narrow_64x64[3 1 32], conv_add_bf16[5]",
+		}},
+		{"conv2 1x1", []int{32, 56, 56, 64}, []int{256, 1, 1, 64}, kernels.ConvOptions{}, [4]string{
+			"gemm_f32_128x128[1568]",
+			"gemm_bf16_128x256_nt[784]",
+			"gemm_bf16_128x128_nn[784]",
+			"gemm_bf16_64x64_tn[4 32 1], gemm_bf16_sums[1 64 1]",
+		}},
+		{"conv2 3x3", []int{32, 56, 56, 64}, []int{64, 3, 3, 64}, kernels.ConvOptions{Same: true}, [4]string{
+			"conv_forward_f32_128x64[784]",
+			"conv_forward_bf16_128x64[784]",
+			"conv_backward_bf16_128x64[784]",
+			"conv_filter_bf16_64x64[9 1 64], conv_add_bf16[18]",
+		}},
+		{"conv3 3x3 stride2", []int{32, 56, 56, 128}, []int{128, 3, 3, 128}, kernels.ConvOptions{PadLo: []int{1, 1}, Stride: []int{2, 2}}, [4]string{
+			"conv_forward_f32_128x64[392]",
+			"conv_forward_bf16_128x64[392]",
+			"conv_backward_bf16_128x128[784]",
+			"conv_filter_bf16_128x128[9 1 8], conv_add_bf16[72]",
+		}},
+		{"conv3 shortcut", []int{32, 56, 56, 256}, []int{512, 1, 1, 256}, kernels.ConvOptions{Stride: []int{2, 2}}, [4]string{
+			"conv_forward_f32_128x64[1568]",
+			"conv_forward_bf16_128x128[784]",
+			"conv_backward_bf16_128x128[1568]",
+			"conv_filter_bf16_128x64[16 1 8], conv_add_bf16[64]",
+		}},
+		{"conv4 3x3", []int{32, 14, 14, 256}, []int{256, 3, 3, 256}, kernels.ConvOptions{Same: true}, [4]string{
+			"conv_forward_f32_128x64[196 1 2], conv_add_f32[1056]",
+			"conv_forward_bf16_128x128[98]",
+			"conv_backward_bf16_128x128[98]",
+			"conv_filter_bf16_128x128[36 1 2], conv_add_bf16[288]",
+		}},
+		{"conv5 3x3, one image", []int{1, 7, 7, 512}, []int{512, 3, 3, 512}, kernels.ConvOptions{Same: true}, [4]string{
+			"conv_forward_f32_64x64[8 1 16], conv_add_f32[25]",
+			"conv_forward_bf16_64x64[8 1 16], conv_add_bf16[13]",
+			"conv_backward_bf16_64x64[8 1 16], conv_add_bf16[13]",
+			"conv_filter_bf16_128x64[288]",
+		}},
+		{"whole map", []int{32, 7, 7, 512}, []int{1000, 7, 7, 512}, kernels.ConvOptions{}, [4]string{
+			"gemm_f32_32x32[32 32 1], gemm_f32_sums[8 8 1]",
+			"gemm_bf16_128x256_nt[4 32 1], gemm_bf16_sums[4 8 1]",
+			"gemm_bf16_128x256_nn[98]",
+			"gemm_bf16_128x256_tn[784]",
+		}},
+		{"groups", []int{32, 28, 28, 256}, []int{256, 3, 3, 32}, kernels.ConvOptions{Same: true, Groups: 8}, [4]string{
+			"conv_forward_f32_128x32[196 8 1]",
+			"conv_forward_bf16_128x64[196 8 1]",
+			"conv_backward_bf16_128x64[196 8 1]",
+			"conv_filter_bf16_64x64[5 8 16], conv_add_bf16[36]",
+		}},
+		{"depthwise 3x3", []int{32, 56, 56, 144}, []int{144, 3, 3, 1}, kernels.ConvOptions{Same: true, Groups: 144}, [4]string{
+			"conv_depthwise_f32_3[1056 2 1]",
+			"conv_depthwise_bf16_3[2112]",
+			"conv_depthwise_bf16_3[2112]",
+			"conv_depthwise_filter_bf16_3[3 1 64], conv_add_bf16[1]",
+		}},
+		{"depthwise 5x5 stride2", []int{32, 28, 28, 240}, []int{240, 5, 5, 1}, kernels.ConvOptions{Same: true, Stride: []int{2, 2}, Groups: 240}, [4]string{
+			"conv_depthwise_f32_any[224 2 1]",
+			"conv_depthwise_bf16_any[224]",
+			"conv_depthwise_bf16_any[224], conv_depthwise_bf16_3[224], conv_depthwise_bf16_any[224], conv_depthwise_bf16_3[224]",
+			"conv_depthwise_filter_bf16_any[25 1 43], conv_add_bf16[3]",
+		}},
+		{"audio", []int{8, 16000, 1}, []int{64, 400, 1}, kernels.ConvOptions{Stride: []int{160}}, [4]string{
+			"conv_plain_f32[196]",
+			"conv_plain_bf16[196]",
+			"conv_backward_bf16_narrow_128x64[1120]",
+			"conv_plain_filter_bf16[8448]",
+		}},
+	} {
 		g, err := kernels.NewConvGeometry(c.image, c.filter, c.o)
 		if err != nil {
 			t.Fatal(err)
