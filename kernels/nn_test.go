@@ -50,7 +50,7 @@ func TestNNFaults(t *testing.T) {
 		{Resize{Type: F32, N: 1, C: 1, In: []int{4}, Out: []int{0}}, "at least 1"},
 		{Resize{Type: F32, N: 1, C: 1, In: []int{4, 4}, Out: []int{4}}, "as many of both"},
 		{ResizeBackward{Resize{Type: F32, Grid: 9, N: 1, C: 1, In: []int{4}, Out: []int{4}}}, "unknown mode"},
-		{CrossEntropyBackward{Of: CrossEntropy{Type: F16, N: 1, C: 1, Labels: I32}}, "type f16"},
+		{CrossEntropyBackward{Of: CrossEntropy{Type: U8, N: 1, C: 1, Labels: I32}}, "type u8"},
 		{loss, ""},
 	} {
 		err := c.k.Validate()
