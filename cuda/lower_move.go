@@ -27,11 +27,16 @@ type place struct{ operand, offset int }
 
 func (p place) slot() Slot { return OperandAt(p.operand, p.offset) }
 
-// move lowers a Move: a fill of what the view leaves, where it leaves any, and a copy.
+// move lowers a Move: a padding with a constant, or a copy, after a fill where the view leaves something.
 func (l *lowering) move(k kernels.Move) (*Program, error) {
 	p := &Program{}
 	size := k.Type.Size()
-	if n := kernels.Elems(k.Dst.Shape); !k.Keep && !k.Covers() && n > 0 {
+	n := kernels.Elems(k.Dst.Shape)
+	fills := !k.Keep && !k.Covers() && n > 0
+	if fills && l.padConstant(p, k) {
+		return p, nil
+	}
+	if fills {
 		l.fill(p, place{1, 0}, n, k.Type, k.Fill)
 	}
 	axes := make([]moveAxis, len(k.Shape))

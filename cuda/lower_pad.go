@@ -15,46 +15,93 @@ func (a padAxis) padded() int { return a.before + a.n + a.after }
 // pad lowers a Pad to copies of the largest unit that no border cuts.
 func (l *lowering) pad(k kernels.Pad) (*Program, error) {
 	p := &Program{}
-	run := k.Type.Size() // bytes behind the last axis that has a border
-	last := len(k.Shape) - 1
-	for ; last >= 0 && k.Before[last] == 0 && k.After[last] == 0; last-- {
-		run *= k.Shape[last]
-	}
-	unit := 16
-	for unit > k.Type.Size() && (run%unit != 0 || l.align < unit) {
-		unit /= 2
-	}
-	var axes []padAxis // the innermost first
-	step := run / unit
-	if step > 1 || last < 0 {
-		axes = append(axes, padAxis{n: step, step: 1})
-	}
-	for i := last; i >= 0; i-- {
-		axes = append(axes, padAxis{k.Shape[i], k.Before[i], k.After[i], step})
+	axes := make([]padAxis, len(k.Shape))
+	step := 1
+	for i := len(k.Shape) - 1; i >= 0; i-- {
+		axes[i] = padAxis{k.Shape[i], k.Before[i], k.After[i], step}
 		step *= k.Shape[i]
 	}
-	for _, a := range axes {
+	l.padded(p, "pad_b%d", k.Type.Size(), axes, Operand(0), 0, func(in, out Slot) []Slot { return []Slot{Int(int(k.Mode)), in, out} })
+	return p, nil
+}
+
+// padConstant lowers a Move into a box of a dense tensor, the rest of which becomes Fill: one pass over dst. It says whether k is one.
+func (l *lowering) padConstant(p *Program, k kernels.Move) bool {
+	size := k.Type.Size()
+	axes := make([]padAxis, len(k.Shape))
+	if len(k.Dst.Shape) != len(k.Shape) || len(k.Shape) == 0 || kernels.Elems(k.Shape) == 0 {
+		return false
+	}
+	step, offset := kernels.Elems(k.Dst.Shape), k.Dst.Offset
+	for i, n := range k.Dst.Shape {
+		step /= n
+		before := offset / step
+		offset %= step
+		if k.Dst.Strides[i] != step && k.Shape[i] != 1 || before+k.Shape[i] > n {
+			return false
+		}
+		axes[i] = padAxis{k.Shape[i], before, n - before - k.Shape[i], k.Src.Strides[i]}
+	}
+	value := pattern(k.Type, k.Fill)
+	for bytes := size; bytes < 8; bytes *= 2 {
+		value |= value << (8 * bytes)
+	}
+	l.padded(p, "pad_constant_b%d", size, axes, OperandAt(0, k.Src.Offset*size), k.Src.Offset*size, func(in, out Slot) []Slot {
+		return []Slot{in, out, Int(value)}
+	})
+	return true
+}
+
+// padded adds the launches of a padding of axes, the outermost first, with steps in elements of the source that begins off bytes into its operand. more makes
+// the last arguments of an entry point.
+func (l *lowering) padded(p *Program, entry string, size int, axes []padAxis, in Slot, off int, more func(in, out Slot) []Slot) {
+	run := 1 // elements behind the last axis that has a border, where they lie densely in the source
+	last := len(axes) - 1
+	for ; last >= 0 && axes[last].before == 0 && axes[last].after == 0 && (axes[last].step == run || axes[last].n == 1); last-- {
+		run *= axes[last].n
+	}
+	unit := 16
+	fits := func() bool {
+		ok := run*size%unit == 0 && l.align >= unit && off%unit == 0
+		for _, a := range axes[:last+1] {
+			ok = ok && a.step*size%unit == 0
+		}
+		return ok
+	}
+	for unit > size && !fits() {
+		unit /= 2
+	}
+	var table []padAxis // the innermost first, in units
+	if n := run * size / unit; n > 1 || last < 0 {
+		table = append(table, padAxis{n: n, step: 1})
+	}
+	for i := last; i >= 0; i-- {
+		a := axes[i]
+		a.step = a.step * size / unit
+		table = append(table, a)
+	}
+	off = len(p.Constants)
+	inner := 1
+	for i, a := range table {
 		for _, v := range []uint64{divisor(min(a.padded(), maxItems)).value, uint64(a.before), uint64(a.n), uint64(a.step)} {
 			p.Constants = binary.LittleEndian.AppendUint64(p.Constants, v)
 		}
+		if i < len(table)-1 {
+			inner *= a.padded()
+		}
 	}
-	inner := 1
-	for _, a := range axes[:len(axes)-1] {
-		inner *= a.padded()
-	}
-	outer := axes[len(axes)-1].padded()
+	outer := table[len(table)-1].padded()
 	part := max(1, maxItems/inner) // positions of the outermost axis in one launch
 	for first := 0; first < outer; first += part {
 		n := min(part, outer-first) * inner
 		p.Launches = append(p.Launches, Launch{
 			Module: Shipped("move/pad"),
-			Entry:  fmt.Sprintf("pad_b%d", unit),
+			Entry:  fmt.Sprintf(entry, unit),
 			Grid:   l.grid(n, moveThreads, 6),
 			Block:  Dim{moveThreads, 1, 1},
-			Args:   []Slot{Int(n), Int(first), Constant(0), Int(len(axes)), Int(int(k.Mode)), Operand(0), OperandAt(1, first*inner*unit)},
+			Args:   append([]Slot{Int(n), Int(first), Constant(off), Int(len(table))}, more(in, OperandAt(1, first*inner*unit))...),
 		})
 	}
-	return p, nil
 }
 
 // padBackward lowers a PadBackward: each axis with a border is added up in a pass of its own, from the first.

@@ -22,6 +22,10 @@ func TestMovementSectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	image := []int{8, 32, 32, 64}
+	padded, err := kernels.PadConstant(kernels.F32, image, []int{0, 1, 1, 0}, []int{0, 1, 1, 0}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
 	channel, err := kernels.Broadcast([]int{64}, image)
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +36,7 @@ func TestMovementSectors(t *testing.T) {
 	halves := kernels.Elementwise{Type: kernels.F32, Shape: []int{1 << 18}, Inputs: []kernels.EltInput{{Type: kernels.BF16, Strides: []int{1}}},
 		Code: []kernels.Instr{{Op: kernels.ReLU, A: 0}}, Outputs: []kernels.EltOutput{{Type: kernels.BF16, Value: 1}}}
 	ks := []kernels.Kernel{
-		slice, bias, halves, kernels.Map(kernels.F64, kernels.Exp, []int{1 << 16}),
+		slice, padded, bias, halves, kernels.Map(kernels.F64, kernels.Exp, []int{1 << 16}),
 		transpose(kernels.F32, []int{4, 16, 64, 128}, []int{0, 2, 1, 3}), // whole rows move
 		kernels.Concat{Type: kernels.F32, Outer: 512, Inner: 1, Parts: []int{128, 384}},
 		kernels.Dropout{Type: kernels.F64, Outer: 1, Middle: 1, Inner: 1 << 16, P: 0.5},

@@ -35,9 +35,45 @@ DEVICE void pad(u32 items, i64 first, const PadAxis* axes, u32 rank, u32 mode, c
     }
 }
 
+DEVICE void spread(u64 value, u8& x) { x = (u8)value; }
+DEVICE void spread(u64 value, u16& x) { x = (u16)value; }
+DEVICE void spread(u64 value, u32& x) { x = (u32)value; }
+DEVICE void spread(u64 value, u64& x) { x = value; }
+DEVICE void spread(u64 value, Pack<u32>& x) {
+    x[0] = x[2] = (u32)value;
+    x[1] = x[3] = (u32)(value >> 32);
+}
+
+// padConstant surrounds a view of in with a value, given as a pattern of 8 bytes.
+template <typename T>
+DEVICE void padConstant(u32 items, i64 first, const PadAxis* axes, u32 rank, const T* in, T* out, u64 value) {
+    for (u64 i = firstItem(); i < items; i += itemStep()) {
+        u32 rest = (u32)i;
+        i64 from = 0;
+        bool inside = true;
+        for (u32 a = 0; a < rank; a++) {
+            PadAxis x = axes[a];
+            u32 c = rest;
+            i64 at = -x.before;
+            if (a + 1 < rank) rest = Divider(x.padded).split(c);
+            else at += first;
+            at += c;
+            inside = inside && at >= 0 && at < x.n;
+            from += at * x.step;
+        }
+        T v;
+        spread(value, v);
+        if (inside) v = in[from];
+        out[i] = v;
+    }
+}
+
 #define PAD(bytes, T)                                                                                                          \
     KERNEL(256, 6) pad_b##bytes(u32 items, i64 first, const PadAxis* axes, u32 rank, u32 mode, const T* in, T* out) {          \
         pad(items, first, axes, rank, mode, in, out);                                                                          \
+    }                                                                                                                          \
+    KERNEL(256, 6) pad_constant_b##bytes(u32 items, i64 first, const PadAxis* axes, u32 rank, const T* in, T* out, u64 value) { \
+        padConstant(items, first, axes, rank, in, out, value);                                                                 \
     }
 PAD(1, u8)
 PAD(2, u16)
