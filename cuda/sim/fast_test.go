@@ -301,3 +301,33 @@ func TestMatrixAssemblyAgrees(t *testing.T) {
 		}
 	}
 }
+
+// TestMatrixResultsOverOtherSources multiplies with accumulators that change places, and with a factor as a result.
+func TestMatrixResultsOverOtherSources(t *testing.T) {
+	// a = 0, so that d = c.
+	const body = `
+	.reg .b32 %a, %f, %c<4>;
+	shl.b32 %c0, %t, 22;
+	add.u32 %c0, %c0, 0x3f800000;
+	add.u32 %c1, %c0, 0x100000;
+	add.u32 %c2, %c0, 0x200000;
+	add.u32 %c3, %c0, 0x300000;
+	mov.b32 %a, 0;
+	mov.b32 %f, 0;
+	mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%c1, %c2, %c3, %f}, {%a, %a}, {%f}, {%c0, %c1, %c2, %c3};
+	sub.u32 %c1, %c1, %c0;
+	sub.u32 %c2, %c2, %c0;
+	sub.u32 %c3, %c3, %c0;
+	sub.u32 %f, %f, %c0;
+	shr.u32 %c2, %c2, 12;
+	shr.u32 %c3, %c3, 8;
+	shr.u32 %f, %f, 4;
+	or.b32 %c1, %c1, %c2;
+	or.b32 %c1, %c1, %c3;
+	or.b32 %c1, %c1, %f;
+	st.global.u32 [%out], %c1;`
+	atBothLevels(t, func(t *testing.T) {
+		got, err := perThread(t, Options{}, 1, 32, body)
+		expect(t, got, err, func(uint32) uint32 { return 0x100000>>12 | 0x200000>>8 | 0x300000>>4 })
+	})
+}

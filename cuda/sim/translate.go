@@ -122,9 +122,26 @@ func (d *decoder) arithmetic(in *ptx.Instr, a *alu) (*inst, error) {
 	}
 	out.kind, out.multi, out.x = multiKind, a.multi, offs
 	if a.allLanes {
+		d.separate(offs, len(a.dst), a.src)
 		out.kind, out.control, out.run = controlKind, syncControl, runMulti
 	}
 	return out, nil
+}
+
+// separate copies the sources of an operation on matrices that are also results, but for a source that is the result at its own place among the last ones:
+// results are written before all sources are read.
+func (d *decoder) separate(offs []uint32, results int, src []ptx.Type) {
+	for i, off := range offs[results:] {
+		for j, result := range offs[:results] {
+			if off != result || results+i == len(offs)-results+j {
+				continue
+			}
+			s := shapeOf(src[i])
+			d.next = uint32(alignUp(uint64(d.next), 64))
+			offs[results+i] = d.take([...]uint32{narrow: 4 * lanes, wide: 8 * lanes}[s])
+			d.emit(inst{kind: laneKind, lane: copyOf(s), d: offs[results+i], a: off, shape: s})
+		}
+	}
 }
 
 // runMulti is a multi under a mask.
