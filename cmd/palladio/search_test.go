@@ -104,6 +104,7 @@ func TestSearchExitStatus(t *testing.T) {
 		{[]string{"run", writeStudy(t, zdtStudy+"bugdet: 1\n")}, exitUsage},
 		{[]string{"run", good, "--workers", "-1"}, exitUsage},
 		{[]string{"run", good, "--wrokers", "1"}, exitUsage},
+		{[]string{"run", good, "--device", "sim:h100"}, exitUsage}, // nothing of this problem runs on a device
 		{[]string{"nonesuch"}, exitUsage},
 		{[]string{"run", good, "--seed", "9"}, exitFailed},
 		{[]string{"run", writeStudy(t, strings.Replace(zdtStudy, "study: zdt", "study: impossible\nconstraints: ['total < 0']", 1))}, exitFailed},
