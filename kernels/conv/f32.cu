@@ -5,7 +5,7 @@ typedef Tile<float, 128, 64, 64, 32, 3> Tile128x64;
 typedef Tile<float, 128, 32, 32, 32, 3> Tile128x32;
 typedef Tile<float, 64, 64, 32, 32, 4> Tile64x64;
 
-CONV_KERNELS(f32_128x64, Tile128x64, 3, true)
+CONV_KERNELS(f32_128x64, Tile128x64, 2, true)
 CONV_KERNELS(f32_128x32, Tile128x32, 4, true)
 CONV_KERNELS(f32_64x64, Tile64x64, 4, true)
 CONV_KERNELS(f32_narrow_128x64, Tile128x64, 2, false)

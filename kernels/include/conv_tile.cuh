@@ -63,24 +63,20 @@ struct Sums<S, layoutA, layoutB, false> {
     }
     DEVICE_MEMBER void add(u32 tileA, u32 tileB) {
 #pragma unroll 1 // four steps are 256 multiply-adds; more at a time spill
-        for (int k = 0; k < S::depth; k += 4)
-#pragma unroll
-            for (int first = 0; first < rows; first += together) addRows(tileA, tileB, k, first);
+        for (int k = 0; k < S::depth; k += 4) addFour(tileA, tileB, k);
     }
-    // together rows share a load of B: all of them where there are registers for four steps of their A.
-    static constexpr int together = layoutA == byRows ? 4 : rows;
-
-    DEVICE_MEMBER void addRows(u32 tileA, u32 tileB, int k, int first) {
-        float a[together][4];
+    // addFour adds four steps of the depth. All rows share the loads of B: shared memory is what bounds these kernels.
+    DEVICE_MEMBER void addFour(u32 tileA, u32 tileB, int k) {
+        float a[rows][4];
         if constexpr (layoutA == byRows) {
             u32 at = tileA + S::template atRows<false>(warpRow + m, k / 4);
 #pragma unroll
-            for (int i = 0; i < together; i++) loadShared4(at + (first + i) * 512, a[i][0], a[i][1], a[i][2], a[i][3]);
+            for (int i = 0; i < rows; i++) loadShared4(at + i * 512, a[i][0], a[i][1], a[i][2], a[i][3]);
         } else {
 #pragma unroll
             for (int q = 0; q < 4; q++)
 #pragma unroll
-                for (int i = 0; i < together; i += 4)
+                for (int i = 0; i < rows; i += 4)
                     loadShared4(tileA + S::template atDepth<false>(k + q, (warpRow + 8 * i) / 4 + m), a[i][q], a[i + 1][q], a[i + 2][q], a[i + 3][q]);
         }
         if constexpr (layoutB == byRows) {
@@ -92,7 +88,7 @@ struct Sums<S, layoutA, layoutB, false> {
 #pragma unroll
                 for (int q = 0; q < 4; q++)
 #pragma unroll
-                    for (int i = 0; i < together; i++) c[first + i][j] += a[i][q] * b[q];
+                    for (int i = 0; i < rows; i++) c[i][j] += a[i][q] * b[q];
             }
         } else {
 #pragma unroll
@@ -104,7 +100,7 @@ struct Sums<S, layoutA, layoutB, false> {
 #pragma unroll
                     for (int r = 0; r < 4; r++)
 #pragma unroll
-                        for (int i = 0; i < together; i++) c[first + i][j + r] += a[i][q] * b[r];
+                        for (int i = 0; i < rows; i++) c[i][j + r] += a[i][q] * b[r];
                 }
         }
     }
