@@ -355,7 +355,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestMeasure measures a simulated GPU on small operands: the rates are below those of its data sheet, and not by orders of magnitude.
+// TestMeasure measures a simulated GPU on small operands: the rates are below those of its data sheet (copies of operands that L2 keeps: below what L2
+// moves), and not by orders of magnitude.
 func TestMeasure(t *testing.T) {
 	d := open(t, "sim:h100")
 	r, err := d.measure(1<<20, 256)
@@ -365,7 +366,7 @@ func TestMeasure(t *testing.T) {
 			t.Errorf("products of %s reach %.3g FLOP/s", name, rate)
 		}
 	}
-	if r.Copy < 1e11 || r.Copy > 3.4e12 {
+	if r.Copy < 1e11 || r.Copy > 1e13 {
 		t.Errorf("copies reach %.3g bytes/s", r.Copy)
 	}
 	if s, err := d.Statistics(); err != nil || s.Held != 0 {
