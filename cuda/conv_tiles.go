@@ -29,7 +29,7 @@ func (t convTile) shared() int {
 // The tiles on CUDA cores, on tensor cores, and those that load element by element.
 var (
 	simdTiles   = []convTile{{128, 64, 128, 3, 1}, {128, 32, 128, 3, 1.3}, {64, 64, 128, 4, 1.25}}
-	tensorTiles = []convTile{{128, 128, 256, 4, 1}, {128, 64, 128, 4, 1.2}, {64, 64, 128, 4, 1.5}}
+	tensorTiles = []convTile{{128, 128, 256, 4, 1}, {128, 64, 128, 4, 1.5}, {64, 64, 128, 4, 2}} // bound by what they read from L2
 	simdNarrow  = []convTile{{128, 64, 128, 3, 1}, {64, 64, 128, 4, 1.25}}
 	tensNarrow  = []convTile{{128, 64, 128, 4, 1}, {64, 64, 128, 4, 1.25}}
 )
