@@ -332,8 +332,8 @@ func TestTime(t *testing.T) {
 		}
 		check(t, d.Sync())
 	}
-	for _, took := range times {
-		if took < time.Microsecond/4 || took > time.Millisecond || (took-times[0]).Abs() > time.Microsecond/10 {
+	for i, took := range times { // the second run of each device finds the operands in the chip's cache
+		if took < time.Microsecond/4 || took > time.Millisecond || (took-times[i%2]).Abs() > time.Microsecond/10 {
 			t.Errorf("copying 1 MiB on an H100 takes %v", times)
 			break
 		}
