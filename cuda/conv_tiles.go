@@ -54,8 +54,7 @@ func newConvType(t kernels.DType, tf32 bool) convType {
 	return convType{t.String(), 2, true, 16}
 }
 
-// chunk is the elements of 16 bytes, depth those of a tile's 64.
-func (t convType) chunk() int { return 16 / t.size }
+// depth is the elements of a tile's 64 bytes.
 func (t convType) depth() int { return 64 / t.size }
 
 func (t convType) tiles(packed bool) []convTile {
