@@ -49,7 +49,13 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		o.Suites = names
 	}
 	for _, s := range o.Suites {
-		if known[s] == nil {
+		switch {
+		case known[s] != nil:
+		case gpuSuites[s] != nil:
+			return nil, fmt.Errorf("benchmark suite %q measures a GPU: say which by --device, cuda:0 or sim:h100 --small", s)
+		case suites[s] != nil:
+			return nil, fmt.Errorf("benchmark suite %q measures this machine's CPU: leave out --device", s)
+		default:
 			return nil, fmt.Errorf("no benchmark suite is called %q: want %s", s, strings.Join(names, ", "))
 		}
 	}
