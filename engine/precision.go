@@ -362,26 +362,20 @@ func isProduct(k kernels.Kernel) bool {
 
 // narrowed is an F32 kernel with its large operands of type t, if there is such a kernel.
 func narrowed(k kernels.Kernel, t kernels.DType) (kernels.Kernel, bool) {
-	var n kernels.Kernel
-	var from kernels.DType
 	switch k := k.(type) {
 	case kernels.GEMM:
 		if k.Beta != 0 {
 			return nil, false
 		}
-		from, k.Type = k.Type, t
-		n = k
+		return retyped(&k, &k.Type, t)
 	case kernels.Conv:
-		from, k.Type = k.Type, t
-		n = k
+		return retyped(&k, &k.Type, t)
 	case kernels.ConvBackwardData:
-		from, k.Type = k.Type, t
-		n = k
+		return retyped(&k, &k.Type, t)
 	case kernels.ConvBackwardFilter:
-		from, k.Type = k.Type, t
-		n = k
+		return retyped(&k, &k.Type, t)
 	case kernels.Elementwise:
-		from = k.Type
+		full := k.Type == kernels.F32
 		k.Inputs, k.Outputs = slices.Clone(k.Inputs), slices.Clone(k.Outputs)
 		for j := range k.Inputs {
 			if k.Inputs[j].Type == kernels.F32 {
@@ -393,36 +387,32 @@ func narrowed(k kernels.Kernel, t kernels.DType) (kernels.Kernel, bool) {
 				k.Outputs[j].Type = t
 			}
 		}
-		n = k
+		return k, full && k.Validate() == nil
 	case kernels.Norm:
-		from, k.Type = k.Type, t
-		n = k
+		return retyped(&k, &k.Type, t)
 	case kernels.NormBackward:
-		from, k.Of.Type = k.Of.Type, t
-		n = k
+		return retyped(&k, &k.Of.Type, t)
 	case kernels.Pool:
-		from, k.Type = k.Type, t
-		n = k
+		return retyped(&k, &k.Type, t)
 	case kernels.PoolBackward:
-		from, k.Of.Type = k.Of.Type, t
-		n = k
+		return retyped(&k, &k.Of.Type, t)
 	case kernels.Resize:
-		from, k.Type = k.Type, t
-		n = k
+		return retyped(&k, &k.Type, t)
 	case kernels.ResizeBackward:
-		from, k.Of.Type = k.Of.Type, t
-		n = k
+		return retyped(&k, &k.Of.Type, t)
 	case kernels.Move:
-		from, k.Type = k.Type, t
-		n = k
+		return retyped(&k, &k.Type, t)
 	case kernels.Concat:
-		from, k.Type = k.Type, t
-		n = k
+		return retyped(&k, &k.Type, t)
 	case kernels.Pad:
-		from, k.Type = k.Type, t
-		n = k
-	default:
-		return nil, false
+		return retyped(&k, &k.Type, t)
 	}
-	return n, from == kernels.F32 && n.Validate() == nil
+	return nil, false
+}
+
+// retyped sets the type of an F32 kernel, if there is such a kernel.
+func retyped[K kernels.Kernel](k *K, at *kernels.DType, t kernels.DType) (kernels.Kernel, bool) {
+	full := *at == kernels.F32
+	*at = t
+	return *k, full && (*k).Validate() == nil
 }
