@@ -193,7 +193,7 @@ func (l *lowering) convBackwardFilter(k kernels.ConvBackwardFilter) (*Program, e
 	case p != nil && k.Batch > 0:
 	case k.Batch == 0 && k.Type != kernels.F64:
 		n := kernels.Elems(k.Filter())
-		p = &Program{Launches: []Launch{l.convAdd(k.FilterType(), n, n, 0, Scratch(0), Int(0), Int(0), Operand(2), noActivation)}}
+		p = &Program{Launches: []Launch{l.convAdd(k.ResultType(), n, n, 0, Scratch(0), Int(0), Int(0), Operand(2), noActivation)}}
 	case g.depthwise() && k.Type != kernels.F64 && g.strips(4) < 1<<31:
 		p = l.depthwiseFilter(g, k)
 	case !g.tiled(k.Type):
@@ -223,7 +223,7 @@ func (l *lowering) tileFilter(g *convGather, k kernels.ConvBackwardFilter) *Prog
 	case c.splits > 1:
 		out, sums = Int(0), Scratch(0)
 		p.Workspace = 4 * c.splits * results
-	case k.FilterType() != k.Type:
+	case k.ResultType() != k.Type:
 		out, sums = Int(0), Operand(2)
 	}
 	p.Launches = []Launch{{
@@ -233,7 +233,7 @@ func (l *lowering) tileFilter(g *convGather, k kernels.ConvBackwardFilter) *Prog
 			flag(l.packed(t.size, width))},
 	}}
 	if c.splits > 1 {
-		p.Launches = append(p.Launches, l.convAdd(k.FilterType(), results, results, c.splits, Scratch(0), Int(0), Int(0), Operand(2), noActivation))
+		p.Launches = append(p.Launches, l.convAdd(k.ResultType(), results, results, c.splits, Scratch(0), Int(0), Int(0), Operand(2), noActivation))
 	}
 	return p
 }
@@ -241,7 +241,7 @@ func (l *lowering) tileFilter(g *convGather, k kernels.ConvBackwardFilter) *Prog
 // plainFilter lowers the gradient by filters to one block an element.
 func (l *lowering) plainFilter(g *convGather, k kernels.ConvBackwardFilter) *Program {
 	entry := "conv_plain_filter_" + k.Type.String()
-	if k.FilterType() != k.Type {
+	if k.ResultType() != k.Type {
 		entry += "_f32"
 	}
 	n := kernels.Elems(k.Filter())

@@ -108,6 +108,6 @@ func (l *lowering) depthwiseFilter(g *convGather, k kernels.ConvBackwardFilter) 
 			Module: Shipped(s.module), Entry: "conv_depthwise_filter_" + s.name, Grid: Dim{rows, blocks, splits}, Block: Dim{s.width, s.height, 1},
 			Args: []Slot{Constant(0), g.passesAt(), Operand(0), Operand(1), Scratch(0), divisor(perLine), Int(count), Int(share)},
 		},
-		l.convAdd(k.FilterType(), n, n, splits, Scratch(0), Int(0), Int(0), Operand(2), noActivation),
+		l.convAdd(k.ResultType(), n, n, splits, Scratch(0), Int(0), Int(0), Operand(2), noActivation),
 	}}
 }

@@ -54,7 +54,7 @@ func (l *lowering) backwardFilterProduct(k kernels.ConvBackwardFilter) (*Program
 		return nil, nil
 	}
 	p := kernels.NewGEMM(k.Type, 1, k.K, inner, rows, true, false)
-	p.TF32, p.Out = k.TF32, k.OutType
+	p.TF32, p.OutType = k.TF32, k.OutType
 	prog, err := l.gemm(p)
 	if err != nil {
 		return nil, err

@@ -174,7 +174,7 @@ func (l *lowering) newGEMMCall(k kernels.GEMM) *gemmCall {
 		on  bool
 		bit int
 	}{
-		{k.OutType() != k.Type, gemmWide}, {l.width(k.OutType(), k.M, k.LDC, k.StrideC) == 16, gemmPacked}, {k.TransA, gemmTransA}, {k.TransB, gemmTransB},
+		{k.ResultType() != k.Type, gemmWide}, {l.width(k.ResultType(), k.M, k.LDC, k.StrideC) == 16, gemmPacked}, {k.TransA, gemmTransA}, {k.TransB, gemmTransB},
 		{g.widthA == 16, gemmPackedA}, {g.widthB == 16, gemmPackedB},
 	} {
 		if f.on {
@@ -351,7 +351,7 @@ func (g *gemmCall) launches(first, batch int) []Launch {
 	if g.splits == 1 {
 		return launches
 	}
-	wide := 16 / g.k.OutType().Size()
+	wide := 16 / g.k.ResultType().Size()
 	return append(launches, Launch{
 		Module: Shipped("gemm/sums"), Entry: "gemm_" + g.k.Type.String() + "_sums",
 		Grid:  Dim{min(ceilDiv(g.k.N, 32*wide), 64), min(ceilDiv(batch*g.k.M, 4), 4096), 1},
@@ -367,7 +367,7 @@ func (g *gemmCall) arguments(first, batch int) []Slot {
 	if g.real == kernels.F64 {
 		real = Float64
 	}
-	size, sizeC := k.Type.Size(), k.OutType().Size()
+	size, sizeC := k.Type.Size(), k.ResultType().Size()
 	bias, residual, next := Int(0), Int(0), 2
 	if k.Bias {
 		bias = Operand(next)

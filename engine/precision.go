@@ -277,7 +277,7 @@ func (m *mixer) wants(c *call, i int) []kernels.DType {
 		switch k := k.(type) {
 		case kernels.GEMM:
 			if full {
-				k.Out = kernels.F32
+				k.OutType = kernels.F32
 			}
 			c.kernel = k
 		case kernels.ConvBackwardFilter:

@@ -40,7 +40,7 @@ type gemmSplit struct{ batch, rows, cols int }
 func prepareGEMM(d *Device, k kernels.GEMM) (kernels.Exec, error) {
 	if k.Type == kernels.F16 || k.Type == kernels.BF16 {
 		wide := k
-		wide.Type, wide.Out = kernels.F32, kernels.F32
+		wide.Type, wide.OutType = kernels.F32, kernels.F32
 		return d.widened(k, wide)
 	}
 	k = simplifyGEMM(k)

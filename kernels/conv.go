@@ -427,8 +427,8 @@ type ConvBackwardFilter struct {
 	TF32    bool
 }
 
-// FilterType is the type of dw.
-func (k ConvBackwardFilter) FilterType() DType {
+// ResultType is the type of dw.
+func (k ConvBackwardFilter) ResultType() DType {
 	if k.OutType == Invalid {
 		return k.Type
 	}
@@ -440,7 +440,7 @@ func (k ConvBackwardFilter) Family() string { return "conv_backward_filter" }
 
 // Operands lists x, dy, dw, [dbias].
 func (k ConvBackwardFilter) Operands() []Operand {
-	ops := []Operand{{"x", In, k.Type, k.Image()}, {"dy", In, k.Type, k.Result()}, {"dw", Out, k.FilterType(), k.Filter()}}
+	ops := []Operand{{"x", In, k.Type, k.Image()}, {"dy", In, k.Type, k.Result()}, {"dw", Out, k.ResultType(), k.Filter()}}
 	if k.Bias {
 		ops = append(ops, Operand{"dbias", Out, accumulator(k.Type), []int{k.K}})
 	}
@@ -449,7 +449,7 @@ func (k ConvBackwardFilter) Operands() []Operand {
 
 // Validate checks type and geometry.
 func (k ConvBackwardFilter) Validate() error {
-	if out := k.FilterType(); out != k.Type && out != accumulator(k.Type) {
+	if out := k.ResultType(); out != k.Type && out != accumulator(k.Type) {
 		return fmt.Errorf("conv_backward_filter: %s filters' gradient of %s products: want %s or %s", out, k.Type, k.Type, accumulator(k.Type))
 	}
 	return validateConv(k.Family(), k.Type, k.TF32, k.ConvGeometry, Epilogue{})
@@ -466,12 +466,12 @@ func (k ConvBackwardFilter) Cost() Cost {
 
 // Tolerance allows for Winograd where it applies.
 func (k ConvBackwardFilter) Tolerance() Tolerance {
-	return k.tolerance(k.Type, k.FilterType(), k.TF32, Activation{}, 0)
+	return k.tolerance(k.Type, k.ResultType(), k.TF32, Activation{}, 0)
 }
 
 func (k ConvBackwardFilter) String() string {
 	s := fmt.Sprintf("conv_backward_filter %s %s", multiplyType(k.Type, k.TF32), k.ConvGeometry)
-	if k.FilterType() != k.Type {
+	if k.ResultType() != k.Type {
 		s += " to " + k.OutType.String()
 	}
 	if k.Bias {

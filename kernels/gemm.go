@@ -21,7 +21,7 @@ import (
 // Operands: A, B, [bias], [residual], C.
 type GEMM struct {
 	Type           DType // of A and B: F32, F64, F16 or BF16
-	Out            DType // of C and residual: Invalid means Type; F32 is allowed with F16 and BF16 too
+	OutType        DType // of C and residual: Invalid means Type; F32 is allowed with F16 and BF16 too
 	TF32           bool
 	Batch, M, N, K int
 	TransA, TransB bool
@@ -63,12 +63,12 @@ func (g GEMM) storedB() (rows, cols int) {
 	return g.K, g.N
 }
 
-// OutType is the type of C and of the residual.
-func (g GEMM) OutType() DType {
-	if g.Out == Invalid {
+// ResultType is the type of C and of the residual.
+func (g GEMM) ResultType() DType {
+	if g.OutType == Invalid {
 		return g.Type
 	}
-	return g.Out
+	return g.OutType
 }
 
 // Operands lists a, b, then bias and residual where present, then c. A dense operand has its matrix' shape, with the batch in front
@@ -85,13 +85,13 @@ func (g GEMM) Operands() []Operand {
 		ops = append(ops, Operand{"bias", In, accumulator(g.Type), []int{g.N}})
 	}
 	if g.Residual {
-		ops = append(ops, Operand{"residual", In, g.OutType(), shapeC})
+		ops = append(ops, Operand{"residual", In, g.ResultType(), shapeC})
 	}
 	dir := Out
 	if g.Beta != 0 || Elems(shapeC) != g.Batch*g.M*g.N { // gaps between the rows keep what they hold
 		dir = InOut
 	}
-	return append(ops, Operand{"c", dir, g.OutType(), shapeC})
+	return append(ops, Operand{"c", dir, g.ResultType(), shapeC})
 }
 
 // layout is the operand shape of a batch of rows×cols matrices.
@@ -118,7 +118,7 @@ func (g GEMM) Validate() error {
 	if !g.Type.Float() {
 		return fmt.Errorf("gemm: multiplies f32, f64, f16 or bf16, not %s", g.Type)
 	}
-	if out := g.OutType(); out != g.Type && out != accumulator(g.Type) {
+	if out := g.ResultType(); out != g.Type && out != accumulator(g.Type) {
 		return fmt.Errorf("gemm: results of type %s from %s: want %s or %s", out, g.Type, g.Type, accumulator(g.Type))
 	}
 	if g.TF32 && g.Type != F32 {
@@ -173,7 +173,7 @@ func (g GEMM) Validate() error {
 // Cost counts 2MNK operations a matrix and each element of A, B, bias, residual and C once; the gaps of strided operands are
 // not counted.
 func (g GEMM) Cost() Cost {
-	size, sizeC := int64(g.Type.Size()), int64(g.OutType().Size())
+	size, sizeC := int64(g.Type.Size()), int64(g.ResultType().Size())
 	batch, c := int64(g.Batch), int64(g.M)*int64(g.N)
 	a, b := int64(g.M)*int64(g.K), int64(g.K)*int64(g.N)
 	if g.StrideA != 0 {
@@ -215,14 +215,14 @@ func (g GEMM) Tolerance() Tolerance {
 		const half = 0x1p-11 // of tf32
 		t = Tolerance{Abs: half * (1 + 4*math.Sqrt(k)*alpha), Rel: 4 * half, Norm: 4 * half}
 	}
-	return roundedTo(g.OutType(), t)
+	return roundedTo(g.ResultType(), t)
 }
 
 func (g GEMM) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "gemm %s", multiplyType(g.Type, g.TF32))
-	if g.OutType() != g.Type {
-		fmt.Fprintf(&b, " to %s", g.Out)
+	if g.ResultType() != g.Type {
+		fmt.Fprintf(&b, " to %s", g.OutType)
 	}
 	if g.Batch != 1 {
 		fmt.Fprintf(&b, " %d×", g.Batch)

@@ -42,9 +42,9 @@ func gemmNarrow() []GEMM {
 	var gs []GEMM
 	for j, t := range []GEMM{{Type: BF16}, {Type: F16}, {Type: F32, TF32: true}} {
 		narrow := func(g GEMM, out DType) {
-			g.Type, g.Out, g.TF32 = t.Type, out, t.TF32
+			g.Type, g.OutType, g.TF32 = t.Type, out, t.TF32
 			if g.Type == F32 {
-				g.Out = Invalid
+				g.OutType = Invalid
 			}
 			gs = append(gs, g)
 		}
