@@ -355,25 +355,6 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestMeasure measures a simulated GPU on small operands: the rates are below those of its data sheet (copies of operands that L2 keeps: below what L2
-// moves), and not by orders of magnitude.
-func TestMeasure(t *testing.T) {
-	d := open(t, "sim:h100")
-	r, err := d.measure(1<<20, 256)
-	check(t, err)
-	for name, rate := range map[string]float64{"f32": r.F32, "tf32": r.TF32, "bf16": r.BF16, "f16": r.F16} {
-		if rate < 1e11 || rate > 1e15 {
-			t.Errorf("products of %s reach %.3g FLOP/s", name, rate)
-		}
-	}
-	if r.Copy < 1e11 || r.Copy > 1e13 {
-		t.Errorf("copies reach %.3g bytes/s", r.Copy)
-	}
-	if s, err := d.Statistics(); err != nil || s.Held != 0 {
-		t.Errorf("a measurement leaves %d bytes (%v)", s.Held, err)
-	}
-}
-
 // TestLease gives a device back for the next lease, unless memory of it is still held.
 func TestLease(t *testing.T) {
 	const name = "sim:l4"

@@ -104,6 +104,8 @@ func Lower(k kernels.Kernel, on Limits, align int) (*Program, error) {
 		return l.convBackwardData(k)
 	case kernels.ConvBackwardFilter:
 		return l.convBackwardFilter(k)
+	case peak:
+		return l.peak(k), nil
 	default:
 		return nil, fmt.Errorf("cuda: %s: %w", k, kernels.ErrUnsupported)
 	}

@@ -42,12 +42,7 @@ func newDevices() *cobra.Command {
 multiply-adds on registers, and STREAM copy and triad on vectors larger than the caches. ` + fallback.EnvLevel + ` lowers the level. Then it shows the NVIDIA
 GPUs with their measured copy rate and rates of matrix products, or why there are none, and the GPUs that can be simulated. ` + cuda.EnvDevice + `
 chooses the device of verbs that take --device and are given none.`,
-		Args: func(c *cobra.Command, args []string) error {
-			if err := cobra.NoArgs(c, args); err != nil {
-				return usageError{err}
-			}
-			return nil
-		},
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, err := describeDevices()
 			if err != nil {
@@ -183,9 +178,13 @@ func (r devicesReport) printGPUs(t io.Writer) {
 			fmt.Fprintf(t, "\tnot measured: %s\n", g.Note)
 			continue
 		}
-		fmt.Fprintf(t, "\tcopy %.0f GB/s, products f32 %.1f, tf32 %.1f, bf16 %.1f, f16 %.1f TFLOP/s\n",
-			g.Rates.Copy/1e9, g.Rates.F32/1e12, g.Rates.TF32/1e12, g.Rates.BF16/1e12, g.Rates.F16/1e12)
+		r := g.Rates
+		fmt.Fprintf(t, "\tcopy %.0f GB/s; %s\n\t%s TFLOP/s\n", r.Copy/1e9, rateText("multiply-adds on registers", r.Peaks), rateText("matrix products", r.Products))
 	}
+}
+
+func rateText(what string, r cuda.ByPrecision) string {
+	return fmt.Sprintf("%s f32 %.1f, tf32 %.1f, bf16 %.1f, f16 %.1f", what, r.F32/1e12, r.TF32/1e12, r.BF16/1e12, r.F16/1e12)
 }
 
 func gpuText(g cuda.Info) string {
