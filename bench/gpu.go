@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
+	"palladio/cuda"
 	"palladio/engine"
 	"palladio/kernels"
 )
@@ -188,9 +188,9 @@ func (o *Options) gpuTable(ctx context.Context, name, unit string, rivals []stri
 		if !o.Peers {
 			break
 		}
-		p, err := startPeer(ctx, r, o.PeersDir, o.Scripts, 1)
+		p, err := o.startPeer(ctx, r, 1)
 		if errors.Is(err, errRivalAbsent) { // the suite runs where there is no PyTorch, too
-			o.Progress(err.Error())
+			t.Absent = append(t.Absent, err.Error())
 			continue
 		}
 		if err != nil {
@@ -202,6 +202,25 @@ func (o *Options) gpuTable(ctx context.Context, name, unit string, rivals []stri
 	for _, c := range cs {
 		t.Contenders = append(t.Contenders, c.name())
 	}
-	t.Rows, err = measureAll(ctx, cs, works, settings{o.Rounds, o.Budget}, func(s string) { o.Progress(strings.TrimSpace(t.Name + ": " + s)) })
-	return t, err
+	if t.Rows, err = measureAll(ctx, cs, works, settings{o.Rounds, o.Budget}, func(s string) { o.Progress(t.Name + ": " + s) }); err != nil {
+		return t, err
+	}
+	if o.peak != nil {
+		for i, w := range works {
+			t.Rows[i].PeakShare = peakShare(w.(typedWork), t.Rows[i].Timings[us.name()], *o.peak)
+		}
+	}
+	return t, nil
+}
+
+// peakShare is a rate as a share of the peak that bounds it; 0 of a training step.
+func peakShare(w typedWork, t Timing, peak cuda.Rates) float64 {
+	of, rate := peak.Copy, t.GBs*1e9
+	if t.GFLOPS > 0 {
+		of, rate = *peak.Peaks.Of(w.precision), t.GFLOPS*1e9
+	}
+	if of <= 0 {
+		return 0
+	}
+	return rate / of
 }

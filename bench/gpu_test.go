@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"strings"
 	"testing"
 
 	"palladio/cuda"
@@ -26,5 +27,27 @@ func TestGPUSuites(t *testing.T) {
 				t.Errorf("%s: %s: not timed", table.Name, row.Case)
 			}
 		}
+	}
+}
+
+// TestPeakShares holds rates against the peak that bounds them.
+func TestPeakShares(t *testing.T) {
+	peak := cuda.Rates{Copy: 2e12, Peaks: cuda.ByPrecision{F32: 50e12, BF16: 600e12}}
+	for _, c := range []struct {
+		precision string
+		timing    Timing
+		want      float64
+	}{
+		{"bf16", Timing{GFLOPS: 300e3}, 0.5}, {"f32", Timing{GFLOPS: 5e3}, 0.1}, {"f32", Timing{GBs: 1000}, 0.5}, {"f16", Timing{GFLOPS: 1}, 0}, {"bf16", Timing{Seconds: 1}, 0},
+	} {
+		if got := peakShare(typedWork{precision: c.precision}, c.timing, peak); got != c.want {
+			t.Errorf("%s, %+v: %v of the peak, want %v", c.precision, c.timing, got, c.want)
+		}
+	}
+	table := Table{Name: "x", Contenders: []string{"palladio"}, unit: "TFLOP/s", Absent: []string{"rival y: gone"},
+		Rows: []Row{{Case: "bf16 a", PeakShare: 0.5, Timings: map[string]Timing{"palladio": {Seconds: 1, GFLOPS: 300e3}}}}}
+	var text strings.Builder
+	if err := table.print(&text); err != nil || !strings.Contains(text.String(), "of peak") || !strings.Contains(text.String(), "50 %") || !strings.Contains(text.String(), "rival y: gone") {
+		t.Errorf("%v in\n%s", err, text.String())
 	}
 }

@@ -37,10 +37,12 @@ type Timing struct {
 
 // Row is one workload with everybody's timing; a contender that does not offer it is absent.
 type Row struct {
-	Case    string            `json:"case"`
-	FLOPs   int64             `json:"flops,omitempty"`
-	Bytes   int64             `json:"bytes,omitempty"`
-	Timings map[string]Timing `json:"timings"`
+	Case  string `json:"case"`
+	FLOPs int64  `json:"flops,omitempty"`
+	Bytes int64  `json:"bytes,omitempty"`
+	// PeakShare is our rate as a share of what the GPU was measured to reach: of the copy rate where bytes count, else of multiply-adds on registers.
+	PeakShare float64           `json:"peak_share,omitempty"`
+	Timings   map[string]Timing `json:"timings"`
 }
 
 // settings of a run.

@@ -62,7 +62,7 @@ while read verb rest; do
 	esac
 done
 `)
-	p, err := startPeer(context.Background(), "openblas", dir, ".", 3)
+	p, err := (&Options{PeersDir: dir, Scripts: "."}).startPeer(context.Background(), "openblas", 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,10 +76,10 @@ done
 	if err := p.close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := startPeer(context.Background(), "openblas", script(t, "openblas", "exit 1"), ".", 1); err == nil {
+	if _, err := (&Options{PeersDir: script(t, "openblas", "exit 1"), Scripts: "."}).startPeer(context.Background(), "openblas", 1); err == nil {
 		t.Error("a rival that does not start went unnoticed")
 	}
-	if _, err := startPeer(context.Background(), "onednn", t.TempDir(), ".", 1); err == nil || !strings.Contains(err.Error(), "make peers") {
+	if _, err := (&Options{PeersDir: t.TempDir(), Scripts: "."}).startPeer(context.Background(), "onednn", 1); err == nil || !strings.Contains(err.Error(), "make peers") {
 		t.Errorf("a rival that is not there: error %v", err)
 	}
 }

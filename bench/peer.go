@@ -25,7 +25,7 @@ type contender interface {
 var errNotOffered = errors.New("not offered")
 
 // errRivalAbsent is wrapped by startPeer's error where the rival is not installed or does not run here.
-var errRivalAbsent = errors.New("make peers installs it")
+var errRivalAbsent = errors.New("it is not installed or does not start (make peers installs those of CPUs; python3 needs a PyTorch that sees the GPU)")
 
 // peer is a rival in its own process; bench/peers/protocol.h describes the conversation.
 type peer struct {
@@ -56,15 +56,15 @@ var peerSpecs = map[string]peerSpec{
 	torchCompiled:      {argv: []string{"python3", "torch_gpu_peer.py"}, path: true, env: []string{"PEER_COMPILE=1"}},
 }
 
-// startPeer starts a rival on some number of threads. dir holds the built rivals, sources their scripts.
-func startPeer(ctx context.Context, label, dir, sources string, threads int) (*peer, error) {
+// startPeer starts a rival on some number of threads, or on the GPU that is measured.
+func (o *Options) startPeer(ctx context.Context, label string, threads int) (*peer, error) {
 	s := peerSpecs[label]
 	argv := append([]string{}, s.argv...)
 	if !s.path && !filepath.IsAbs(argv[0]) {
-		argv[0] = filepath.Join(dir, argv[0])
+		argv[0] = filepath.Join(o.PeersDir, argv[0])
 	}
 	for i := 1; i < len(argv); i++ {
-		argv[i] = filepath.Join(sources, argv[i])
+		argv[i] = filepath.Join(o.Scripts, argv[i])
 	}
 	if s.pin && threads == 1 {
 		argv = append([]string{"taskset", "-c", "0"}, argv...)
@@ -78,6 +78,9 @@ func startPeer(ctx context.Context, label, dir, sources string, threads int) (*p
 	for _, v := range []string{"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "PEER_THREADS"} {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", v, threads))
 	}
+	if o.Device != nil {
+		cmd.Env = append(cmd.Env, "PEER_GPU="+strings.TrimPrefix(o.Device.Name(), "cuda:"))
+	}
 	cmd.Env = append(cmd.Env, s.env...)
 	cmd.Stderr = io.Discard
 	in, err := cmd.StdinPipe()
@@ -89,14 +92,14 @@ func startPeer(ctx context.Context, label, dir, sources string, threads int) (*p
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("rival %s: %w (%w)", label, err, errRivalAbsent)
+		return nil, fmt.Errorf("rival %s: %w: %w", label, err, errRivalAbsent)
 	}
 	p := &peer{label: label, cmd: cmd, in: in, out: bufio.NewReader(out)}
 	line, err := p.out.ReadString('\n')
 	version, ok := strings.CutPrefix(strings.TrimSpace(line), "ready ")
 	if err != nil || !ok {
 		p.close()
-		return nil, fmt.Errorf("rival %s does not start (%w)", label, errRivalAbsent)
+		return nil, fmt.Errorf("rival %s: %w", label, errRivalAbsent)
 	}
 	p.version = version
 	return p, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/klauspost/cpuid/v2"
 
+	"palladio/cuda"
 	"palladio/fallback"
 	"palladio/kernels"
 )
@@ -32,6 +33,7 @@ type Machine struct {
 	Go      string         `json:"go"`
 	Peak    fallback.Peaks `json:"peak"` // one thread
 	PeakAll fallback.Peaks `json:"peak_all_cores"`
+	GPUPeak *cuda.Rates    `json:"gpu_peak,omitempty"`
 }
 
 // Result is all that one run measured.
@@ -47,7 +49,8 @@ type Result struct {
 type Table struct {
 	Name       string            `json:"name"`
 	Threads    int               `json:"threads"`
-	Contenders []string          `json:"contenders"` // ours first
+	Contenders []string          `json:"contenders"`       // ours first
+	Absent     []string          `json:"absent,omitempty"` // rivals that were asked for and are not there, and why
 	Rows       []Row             `json:"rows"`
 	unit       string            // "GFLOP/s", "TFLOP/s", "GB/s" or "ms"
 	versions   map[string]string // of the rivals
@@ -80,7 +83,7 @@ func (r *Result) Missed() []Bar {
 	return m
 }
 
-// fingerprint describes this machine. Its CPU's peaks are measured only where the CPU is what is measured.
+// fingerprint describes this machine and the peaks of what is measured: the CPU or a GPU, but not a simulated one, whose peaks are in its data sheet.
 func fingerprint(gpu kernels.Device) (Machine, error) {
 	m := Machine{
 		CPU: cpuid.CPU.BrandName, Level: fallback.Detect().String(), Cores: runtime.NumCPU(), L2: cpuid.CPU.Cache.L2, L3: cpuid.CPU.Cache.L3,
@@ -90,6 +93,11 @@ func fingerprint(gpu kernels.Device) (Machine, error) {
 		m.GPU = gpu.Name()
 		if d, ok := gpu.(fmt.Stringer); ok {
 			m.GPU = d.String()
+		}
+		if d, ok := gpu.(*cuda.Device); ok && !d.Info().Simulated {
+			r, err := d.MeasurePeaks()
+			m.GPUPeak = &r
+			return m, err
 		}
 		return m, nil
 	}
@@ -104,7 +112,12 @@ func fingerprint(gpu kernels.Device) (Machine, error) {
 // Print writes the tables and bars for a person.
 func (r *Result) Print(w io.Writer) error {
 	if r.Machine.GPU != "" {
-		fmt.Fprintf(w, "%s, beside %s\n", r.Machine.GPU, r.Machine.CPU)
+		fmt.Fprintf(w, "%s, beside %s", r.Machine.GPU, r.Machine.CPU)
+		if p := r.Machine.GPUPeak; p != nil {
+			fmt.Fprintf(w, ": copy %.0f GB/s; multiply-adds on registers f32 %.1f, tf32 %.1f, bf16 %.1f, f16 %.1f TFLOP/s",
+				p.Copy/1e9, p.Peaks.F32/1e12, p.Peaks.TF32/1e12, p.Peaks.BF16/1e12, p.Peaks.F16/1e12)
+		}
+		fmt.Fprintln(w)
 	} else {
 		fmt.Fprintf(w, "%s, %s, %d cores: %.0f GFLOP/s on one, %.0f on all; copy %.1f GB/s on one, %.1f on all\n",
 			r.Machine.CPU, r.Machine.Level, r.Machine.Cores, r.Machine.Peak.F32, r.Machine.PeakAll.F32, r.Machine.Peak.Copy, r.Machine.PeakAll.Copy)
@@ -133,7 +146,8 @@ func (r *Result) Print(w io.Writer) error {
 	return tw.Flush()
 }
 
-// print writes a row a workload: GFLOP/s (or milliseconds) of each contender, and ours against the best rival.
+// print writes a row a workload: GFLOP/s (or milliseconds) of each contender, ours as a share of the machine's peak where that is known, and against the
+// best rival.
 func (t Table) print(w io.Writer) error {
 	threads := ", 1 thread"
 	switch {
@@ -144,7 +158,12 @@ func (t Table) print(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "\n%s%s, %s (spread of ours)\n", t.Name, threads, t.unit)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(tw, "\t%s\tours/best rival\t\n", strings.Join(t.Contenders, "\t"))
+	peaks := slices.ContainsFunc(t.Rows, func(r Row) bool { return r.PeakShare > 0 })
+	fmt.Fprintf(tw, "\t%s\t", strings.Join(t.Contenders, "\t"))
+	if peaks {
+		fmt.Fprint(tw, "of peak\t")
+	}
+	fmt.Fprintln(tw, "ours/best rival\t")
 	for _, r := range t.Rows {
 		cells := []string{r.Case}
 		for i, c := range t.Contenders {
@@ -165,13 +184,22 @@ func (t Table) print(w io.Writer) error {
 			}
 			cells = append(cells, cell)
 		}
+		if peaks {
+			cells = append(cells, fmt.Sprintf("%.0f %%", 100*r.PeakShare))
+		}
 		cell := "–"
 		if x := r.ratio(t.Contenders[0], t.rivals()...); x > 0 {
 			cell = fmt.Sprintf("%.2f", x)
 		}
 		fmt.Fprintf(tw, "%s\t%s\t\n", strings.Join(cells, "\t"), cell)
 	}
-	return tw.Flush()
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for _, a := range t.Absent {
+		fmt.Fprintln(w, a)
+	}
+	return nil
 }
 
 // rivals are the contenders that are not ours.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"palladio/cuda"
 	"palladio/fallback"
 	"palladio/kernels"
 )
@@ -23,6 +24,8 @@ type Options struct {
 	Rounds   int            // turns that each of turnsFor contenders gets; 0 is 5; fewer get more, see table
 	Budget   time.Duration  // time for one contender, workload and turn; 0 is 150 ms
 	Progress func(string)   // hears what is being measured; may be nil
+
+	peak *cuda.Rates // of Device
 }
 
 // suite measures one or more tables and holds them against bars.
@@ -72,6 +75,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.peak = m.GPUPeak
 	r := &Result{When: time.Now().UTC(), Machine: m, Rivals: map[string]string{}}
 	for _, s := range o.Suites {
 		tables, bars, err := known[s](ctx, &o)
@@ -118,7 +122,7 @@ func (o *Options) table(ctx context.Context, name, unit string, f field, works [
 	}()
 	if o.Peers {
 		for _, r := range f.rivals {
-			p, err := startPeer(ctx, r, o.PeersDir, o.Scripts, f.threads)
+			p, err := o.startPeer(ctx, r, f.threads)
 			if err != nil {
 				return Table{}, err
 			}

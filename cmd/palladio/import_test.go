@@ -27,7 +27,7 @@ var rooms = map[string][]string{
 	"engine":             {"engine/op", "kernels", "fallback", "cuda"},
 	"engine/search":      {"engine", "engine/nn", "engine/op", "engine/hw", "engine/data", "kernels"},
 	"engine/vision":      {"engine", "engine/nn", "engine/op", "engine/hw", "engine/data", "engine/search", "kernels", "fallback"},
-	"bench":              {"cuda/profile", "cuda/sim", "engine", "engine/nn", "engine/op", "engine/hw", "engine/data", "engine/search", "engine/vision", "kernels", "fallback", "fallback/ref"},
+	"bench":              {"cuda", "cuda/profile", "cuda/sim", "engine", "engine/nn", "engine/op", "engine/hw", "engine/data", "engine/search", "engine/vision", "kernels", "fallback", "fallback/ref"},
 	"cmd/palladio":       {"*"},
 	"examples":           {"*"},
 	"runs":               {"*"}, // programs that search exports leave; not part of the repository
