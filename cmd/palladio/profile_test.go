@@ -43,7 +43,7 @@ func TestProfileRefuses(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"nosuch"}, `no command "nosuch"`}, {[]string{"gemm", "--m", "x"}, "want a whole number"}, {[]string{"gemm", "--dtype", "f8"}, "want f32, tf32"},
+		{[]string{"nosuch"}, `no command "nosuch": want adadelta`}, {[]string{"gem"}, "did you mean gemm or ema?"}, {[]string{"gemm", "--m", "x"}, "want a whole number"}, {[]string{"gemm", "--dtype", "f8"}, "want f32, tf32"},
 		{[]string{"stream", "--n", "4", "--device", "sim:b200"}, "want one of a100"}, {[]string{"stream", "--n", "4", "--device", "cuda:0"}, "want sim:CHIP"},
 		{[]string{"case", "nosuch"}, "no family or conformance case"}, {[]string{"stream", "--blocks", "-2"}, "--blocks -2"}, {[]string{"case"}, "accepts 1 arg"},
 	} {
@@ -56,7 +56,7 @@ func TestProfileRefuses(t *testing.T) {
 
 func TestCheckSanitize(t *testing.T) {
 	out, err := runCommand(t, "check", "--sanitize", "--family", "ema,softmax")
-	if err != nil || !strings.Contains(out, "sim:h100") || !strings.Contains(out, " ok") {
+	if err != nil || !strings.Contains(out, "sim:h100") || !strings.Contains(out, " ok") || !strings.Contains(out, "no findings in 142 cases") {
 		t.Errorf("%v:\n%s", err, out)
 	}
 	if _, err := runCommand(t, "check", "--sanitize", "--device", "cpu", "--family", "ema"); !errors.As(err, new(usageError)) || !strings.Contains(err.Error(), "--sanitize") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -151,6 +152,19 @@ func TestWorkloads(t *testing.T) {
 	}
 	if c, err := Case("topk"); err != nil || c.Kernel.Family() != "topk" {
 		t.Errorf("the costliest case of topk: %v, %v", c.Name, err)
+	}
+}
+
+// TestWorkloadsRun runs each workload in small.
+func TestWorkloadsRun(t *testing.T) {
+	for _, w := range Workloads() {
+		small := map[string]string{}
+		for _, p := range w.Params {
+			if n, err := strconv.Atoi(p.Default); err == nil {
+				small[p.Name] = strconv.Itoa(min(n, 16))
+			}
+		}
+		run(t, w.Family, small, Options{Device: "sim:h100"})
 	}
 }
 

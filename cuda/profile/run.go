@@ -113,8 +113,18 @@ func call(ctx context.Context, dev kernels.Device, c kernels.Case) error {
 	return dev.Sync()
 }
 
-// Of makes a case of a kernel with inputs that suit arithmetic.
-func Of(k kernels.Kernel) kernels.Case { return kernels.Case{Name: k.String(), Kernel: k} }
+// Of makes a case of a kernel with inputs that suit arithmetic, and labels that name classes.
+func Of(k kernels.Kernel) kernels.Case {
+	c := kernels.Case{Name: k.String(), Kernel: k}
+	loss, ok := k.(kernels.CrossEntropy)
+	if b, backward := k.(kernels.CrossEntropyBackward); backward {
+		loss, ok = b.Of, true
+	}
+	if ok {
+		c.Inputs = map[string]kernels.Fill{"labels": {Kind: kernels.Ints, Hi: float64(loss.C)}}
+	}
+	return c
+}
 
 // distinctElements is how much of a large operand is drawn; it repeats after that, as no profile depends on it.
 const distinctElements = 1 << 20
