@@ -32,10 +32,9 @@ func newBench() *cobra.Command {
 				defer d.Close()
 				o.Device = d
 			}
-			if st, err := os.Stderr.Stat(); err == nil && st.Mode()&os.ModeCharDevice != 0 {
-				o.Progress = func(s string) { fmt.Fprintf(os.Stderr, "\r%s\x1b[K", s) }
-				defer fmt.Fprint(os.Stderr, "\r\x1b[K")
-			}
+			progress := newProgressLine()
+			defer progress.end()
+			o.Progress = progress.show
 			if out != "" { // before the long work, not after it
 				if err := os.MkdirAll(out, 0o755); err != nil {
 					return err

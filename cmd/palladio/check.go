@@ -34,7 +34,7 @@ kernel's tolerance. The exit status is 1 if any case failed.
 
 With --sanitize, the devices are simulated GPUs (sim:h100 unless --device says otherwise) that watch every access: out of bounds, misaligned, after free,
 to memory that nothing wrote; unordered accesses to shared memory; barriers that not all threads reach. What they find fails the case.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			devs, err := openChecked(devices, sanitize)
 			if err != nil {
@@ -45,7 +45,9 @@ to memory that nothing wrote; unordered accesses to shared memory; barriers that
 			if err != nil {
 				return usageError{err}
 			}
-			report, err := check(c.Context(), devs, cases)
+			progress := newProgressLine()
+			report, err := check(c.Context(), devs, cases, progress)
+			progress.end()
 			if err != nil {
 				return err
 			}
@@ -54,8 +56,11 @@ to memory that nothing wrote; unordered accesses to shared memory; barriers that
 			} else {
 				err = printReport(c.OutOrStdout(), devs, report)
 			}
-			if err == nil && len(report.Failures) > 0 {
+			switch {
+			case err == nil && len(report.Failures) > 0:
 				err = fmt.Errorf("check: %d of %d cases failed", len(report.Failures), report.Runs)
+			case err == nil && sanitize && !asJSON:
+				_, err = fmt.Fprintf(c.OutOrStdout(), "memcheck, racecheck, initcheck, synccheck: no findings in %d cases\n", report.Runs)
 			}
 			return err
 		},
@@ -164,7 +169,7 @@ type checkIssue struct {
 	Error  string `json:"error"`
 }
 
-func check(ctx context.Context, devs []kernels.Device, cases []kernels.Case) (checkReport, error) {
+func check(ctx context.Context, devs []kernels.Device, cases []kernels.Case, progress *progressLine) (checkReport, error) {
 	report := checkReport{Table: []checkCell{}, Failures: []checkIssue{}}
 	cells := make(map[[2]string]*checkCell) // by family and device
 	var seen []string                       // families
@@ -189,6 +194,7 @@ func check(ctx context.Context, devs []kernels.Device, cases []kernels.Case) (ch
 			}
 			cells[key].count(res)
 			report.Runs++
+			progress.count(report.Runs, len(cases)*len(devs), "cases")
 			if res.Err != nil {
 				report.Failures = append(report.Failures, checkIssue{c.Name, d.Name(), res.Err.Error()})
 			}

@@ -6,7 +6,17 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
+
+func TestProgressText(t *testing.T) {
+	if got, want := progressText(50, 200, "cases", 10*time.Second), "50 of 200 cases, 5 a second, 30s left"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := progressText(0, 200, "cases", 0), "0 of 200 cases"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
 
 // runCommand runs the command line and returns what it prints.
 func runCommand(t *testing.T, args ...string) (string, error) {

@@ -38,11 +38,19 @@ func wrapArgs(f cobra.PositionalArgs) cobra.PositionalArgs {
 func group(c *cobra.Command, verbs ...*cobra.Command) *cobra.Command {
 	c.AddCommand(verbs...)
 	c.Args = cobra.ArbitraryArgs // else cobra answers an unknown command itself, as no usage error
+	c.SuggestionsMinimumDistance = 2
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return c.Help()
 		}
-		return usage(fmt.Errorf("%s: no command %q (see %s --help)", c.CommandPath(), args[0], c.CommandPath()))
+		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+			return usage(fmt.Errorf("%s: no command %q: did you mean %s?", c.CommandPath(), args[0], strings.Join(near, " or ")))
+		}
+		var names []string
+		for _, v := range c.Commands() {
+			names = append(names, v.Name())
+		}
+		return usage(fmt.Errorf("%s: no command %q: want %s", c.CommandPath(), args[0], strings.Join(names, ", ")))
 	}
 	return c
 }
