@@ -27,12 +27,19 @@ func (r *reduction) entry(kind string) string {
 	return "reduce_" + kind + "_" + r.fold + "_" + r.suffix
 }
 
+// The bits of a reduction's mode (kernels/reduce/fold.cuh).
+const (
+	rooted      = 1 // of squares: the root of the sum
+	numbers64   = 1 // of positions: as i64
+	wideResults = 2 // results of 16-bit elements as f32
+)
+
 // output is the parameters that say where results go.
 func (r *reduction) output() []Slot {
 	return []Slot{r.out, r.values, Float64(r.divisor), Int(r.mode)}
 }
 
-// foldOf gives the fold of an operation and the bytes of its State.
+// foldOf gives the fold of an operation on elements of a type and the bytes of its State.
 func foldOf(op kernels.ReduceOp, t kernels.DType) (name string, state int) {
 	switch op {
 	case kernels.ReduceMean:
@@ -40,7 +47,7 @@ func foldOf(op kernels.ReduceOp, t kernels.DType) (name string, state int) {
 	case kernels.ReduceL2:
 		return "sumsq", 8
 	case kernels.ReduceMax, kernels.ReduceMin:
-		return op.String(), t.Size()
+		return op.String(), max(t.Size(), 4) // halves are computed in f32
 	case kernels.ReduceLogSumExp:
 		return op.String(), 16
 	}
@@ -54,7 +61,10 @@ func (l *lowering) reduce(k kernels.Reduce) (*Program, error) {
 	case kernels.ReduceMean:
 		r.divisor = float64(k.Count())
 	case kernels.ReduceL2:
-		r.mode = 1
+		r.mode = rooted
+	}
+	if k.ResultType() != k.Type {
+		r.mode |= wideResults
 	}
 	return l.reduction(r, spansOf(k.Shape, k.Axes), k)
 }
@@ -65,7 +75,7 @@ func (l *lowering) argReduce(k kernels.ArgReduce) (*Program, error) {
 		r.fold = "argmin"
 	}
 	if k.Index == kernels.I64 {
-		r.mode = 1
+		r.mode = numbers64
 	}
 	return l.reduction(r, spansOf(k.Shape, []int{k.Axis}), k)
 }

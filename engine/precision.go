@@ -15,7 +15,7 @@ const (
 	FullF32   Numerics = iota // everything in F32
 	TF32                      // products of numbers rounded to 11 bits, where the device has units for that
 	MixedBF16                 // products of BF16 numbers summed in F32; activations and their gradients stored as BF16
-	MixedF16                  // the same with F16, whose range is small: scale the loss (nn.LossScale)
+	MixedF16                  // the same with F16, whose range is small: scale the loss (nn.ScaleLoss)
 )
 
 var numericsNames = [...]string{FullF32: "f32", TF32: "tf32", MixedBF16: "bf16", MixedF16: "f16"}
@@ -62,6 +62,7 @@ func (p *program) lowerPrecision(n Numerics) {
 		}
 		m := &mixer{program: p, t: t, half: make([]bool, len(p.values)), narrow: make([]bool, len(p.calls)), updates: p.updates()}
 		m.maybe, _ = p.maybeAbsent()
+		m.findFactors()
 		for i := range p.calls {
 			m.decide(i)
 		}
@@ -89,12 +90,14 @@ func withTF32(k kernels.Kernel) kernels.Kernel {
 }
 
 // mixer decides which values of a program are stored in half precision, t, and makes the calls fit. Matrix products and
-// convolutions run in half precision; calls that only carry their results on (element-wise, normalisation, pooling, movement) follow
-// their operands; all others keep F32.
+// convolutions run in half precision; calls that only carry their results on (element-wise, normalisation, softmax, dropout, pooling,
+// movement) follow their operands, or the products that read their results; reductions and losses take halves and give F32; all others,
+// which update variables or add into their gradients, keep F32.
 type mixer struct {
 	*program
 	t       kernels.DType
 	half    []bool // of each value: it is stored as t
+	factor  []bool // of each value: a product in half precision reads it
 	narrow  []bool // of each call: it runs in half precision
 	maybe   []bool
 	updates map[int32][]int32
@@ -111,6 +114,22 @@ type cast struct {
 
 type castAt struct{ value, call int32 }
 
+// findFactors marks what products read.
+func (m *mixer) findFactors() {
+	m.factor = make([]bool, len(m.values))
+	for i := range m.calls {
+		c := &m.calls[i]
+		if c.role != runKernel || !isProduct(c.kernel) {
+			continue
+		}
+		if k, ok := narrowed(c.kernel, m.t); ok {
+			for j, o := range k.Operands() {
+				m.factor[c.args[j]] = m.factor[c.args[j]] || c.dirs[j] == kernels.In && o.Type == m.t
+			}
+		}
+	}
+}
+
 // decide says whether call i runs in half precision, once that is known of the calls before it.
 func (m *mixer) decide(i int) {
 	c := &m.calls[i]
@@ -124,7 +143,7 @@ func (m *mixer) decide(i int) {
 		m.narrow[i] = true
 	case c.role == runKernel:
 		k, ok := narrowed(c.kernel, m.t)
-		if !ok || !isProduct(c.kernel) && !m.carries(c, k) {
+		if !ok || !isProduct(c.kernel) && !m.carries(c, k) && !m.prepares(c, k) {
 			return
 		}
 		m.narrow[i] = true
@@ -192,7 +211,28 @@ func (m *mixer) carries(c *call, k kernels.Kernel) bool {
 	return some
 }
 
-// keepFull takes back the half precision of values that are only read in F32, where their maker can give them so.
+// prepares says whether a call, k in half precision, makes a product's factor of operands no larger than it, so that to round these is no dearer than
+// to round the factor. (An element-wise call rounds its results itself.)
+func (m *mixer) prepares(c *call, k kernels.Kernel) bool {
+	if _, elementwise := k.(kernels.Elementwise); elementwise {
+		return false
+	}
+	factor, in, out := false, 0, 0
+	for j, o := range k.Operands() {
+		switch {
+		case o.Type != m.t:
+		case c.dirs[j] == kernels.In:
+			in += o.Elems()
+		default:
+			out += o.Elems()
+			factor = factor || m.factor[c.args[j]] && m.mayHalve(c, j)
+		}
+	}
+	return factor && in <= out
+}
+
+// keepFull takes back the half precision of values that are only read in F32, where their maker can give them so. A reduction takes what there is, unless
+// its own result is wanted in half precision.
 func (m *mixer) keepFull() {
 	wanted := make([]bool, len(m.values)) // in half precision, by some reader
 	for i := len(m.calls) - 1; i >= 0; i-- {
@@ -201,7 +241,7 @@ func (m *mixer) keepFull() {
 			c.outs(func(v int32) { m.half[v] = m.half[v] && wanted[v] })
 		}
 		_, elementwise := c.kernel.(kernels.Elementwise)
-		anyHalf := m.narrow[i] && !m.forwards(c)
+		anyHalf := m.narrow[i] && !m.forwards(c) && !isReduction(c.kernel)
 		c.outs(func(v int32) { anyHalf = anyHalf || m.half[v] })
 		for j, d := range c.dirs {
 			if d == kernels.In && (anyHalf || elementwise && c.role == runKernel) {
@@ -217,7 +257,7 @@ func (m *mixer) givesFull(c *call) bool {
 		return false
 	}
 	switch c.kernel.(type) {
-	case kernels.GEMM, kernels.ConvBackwardFilter, kernels.Elementwise:
+	case kernels.GEMM, kernels.ConvBackwardFilter, kernels.Elementwise, kernels.Reduce:
 		return true
 	}
 	return false
@@ -271,7 +311,7 @@ func (m *mixer) wants(c *call, i int) []kernels.DType {
 	}
 	if k, ok := c.kernel.(kernels.Elementwise); ok && k.Type == kernels.F32 {
 		c.kernel = m.fitted(k, c)
-	} else if m.narrow[i] {
+	} else if m.narrow[i] && !(isReduction(c.kernel) && m.values[c.args[0]].typ == kernels.F32) {
 		full := m.values[c.args[len(c.args)-1]].typ == kernels.F32
 		k, _ := narrowed(c.kernel, m.t)
 		switch k := k.(type) {
@@ -282,6 +322,11 @@ func (m *mixer) wants(c *call, i int) []kernels.DType {
 			c.kernel = k
 		case kernels.ConvBackwardFilter:
 			if m.values[c.args[2]].typ == kernels.F32 {
+				k.OutType = kernels.F32
+			}
+			c.kernel = k
+		case kernels.Reduce:
+			if full {
 				k.OutType = kernels.F32
 			}
 			c.kernel = k
@@ -326,16 +371,26 @@ func (c *call) originalTypes() []kernels.DType {
 	return types
 }
 
-// converted is value v as type t at the place of call i, by a conversion that is shared with the calls before.
+// converted is value v as type t at the place of call i, by a conversion that is shared with the calls before. A constant is converted once and for all.
 func (m *mixer) converted(v int32, t kernels.DType, i int32, c call) int32 {
 	key := cast{v, t}
 	if done, ok := m.casts[key]; ok && !m.changed(v, done.call, i) {
 		return done.value
 	}
-	w := m.add(value{typ: t, elems: m.values[v].elems})
-	m.out = append(m.out, m.conversion(v, w, c))
-	m.casts[key] = castAt{w, i}
-	return w
+	from := m.values[v]
+	w := value{typ: t, elems: from.elems}
+	if from.storage == inConstant {
+		w.storage, w.data = inConstant, make([]byte, w.bytes())
+		for e := range w.elems {
+			t.SetValue(w.data, e, from.typ.Value(from.data, e))
+		}
+	}
+	id := m.add(w)
+	if w.storage != inConstant {
+		m.out = append(m.out, m.conversion(v, id, c))
+	}
+	m.casts[key] = castAt{id, i}
+	return id
 }
 
 // changed says whether variable v is updated from call i up to call j.
@@ -360,13 +415,19 @@ func isProduct(k kernels.Kernel) bool {
 	return false
 }
 
+// isReduction says whether a kernel makes few numbers of many.
+func isReduction(k kernels.Kernel) bool {
+	switch k.(type) {
+	case kernels.Reduce, kernels.ArgReduce:
+		return true
+	}
+	return false
+}
+
 // narrowed is an F32 kernel with its large operands of type t, if there is such a kernel.
 func narrowed(k kernels.Kernel, t kernels.DType) (kernels.Kernel, bool) {
 	switch k := k.(type) {
 	case kernels.GEMM:
-		if k.Beta != 0 {
-			return nil, false
-		}
 		return retyped(&k, &k.Type, t)
 	case kernels.Conv:
 		return retyped(&k, &k.Type, t)
@@ -406,13 +467,41 @@ func narrowed(k kernels.Kernel, t kernels.DType) (kernels.Kernel, bool) {
 		return retyped(&k, &k.Type, t)
 	case kernels.Pad:
 		return retyped(&k, &k.Type, t)
+	case kernels.Gather:
+		return retyped(&k, &k.Type, t)
+	case kernels.Dropout:
+		return retyped(&k, &k.Type, t)
+	case kernels.Softmax:
+		return retyped(&k, &k.Type, t)
+	case kernels.SoftmaxBackward:
+		return retyped(&k, &k.Of.Type, t)
+	case kernels.CrossEntropy:
+		return retyped(&k, &k.Type, t)
+	case kernels.CrossEntropyBackward:
+		return retyped(&k, &k.Of.Type, t)
+	case kernels.Reduce:
+		if !staysInRange(k.Op) {
+			k.OutType = kernels.F32
+		}
+		return retyped(&k, &k.Type, t)
+	case kernels.ArgReduce:
+		return retyped(&k, &k.Type, t)
 	}
 	return nil, false
 }
 
-// retyped sets the type of an F32 kernel, if there is such a kernel.
+// staysInRange says whether a reduction's result is no larger than the largest of its elements: that of a sum may be beyond the numbers of F16.
+func staysInRange(op kernels.ReduceOp) bool {
+	return op == kernels.ReduceMean || op == kernels.ReduceMax || op == kernels.ReduceMin
+}
+
+// retyped sets the type of an F32 kernel, if there is such a kernel: one that updates a variable of that type keeps F32.
 func retyped[K kernels.Kernel](k *K, at *kernels.DType, t kernels.DType) (kernels.Kernel, bool) {
 	full := *at == kernels.F32
 	*at = t
-	return *k, full && (*k).Validate() == nil
+	if !full || (*k).Validate() != nil {
+		return nil, false
+	}
+	updates := func(o kernels.Operand) bool { return o.Dir == kernels.InOut && o.Type == t }
+	return *k, !slices.ContainsFunc((*k).Operands(), updates)
 }

@@ -18,6 +18,11 @@ type argReduceExec[T real, I int32 | int64] struct {
 }
 
 func argReduce(d *Device, k kernels.ArgReduce) (kernels.Exec, error) {
+	if isHalf(k.Type) {
+		wide := k
+		wide.Type = kernels.F32
+		return d.widened(k, wide)
+	}
 	switch {
 	case k.Type == kernels.F64 && k.Index == kernels.I32:
 		return newArgReduce[float64, int32](d, vecF64(d.level), k), nil

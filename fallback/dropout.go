@@ -20,6 +20,11 @@ type dropoutExec struct {
 }
 
 func (d *Device) prepareDropout(k kernels.Dropout) (kernels.Exec, error) {
+	if isHalf(k.Type) {
+		wide := k
+		wide.Type = kernels.F32
+		return d.widened(k, wide)
+	}
 	e := &dropoutExec{pool: d.pool, k: k, draws: newDraws(d.level), threshold: k.Threshold(), scratch: make([]drawScratch, d.pool.threads), v: vecF32(d.level)}
 	for i := range e.scratch {
 		e.scratch[i].philox.stream = k.Stream

@@ -141,6 +141,11 @@ const (
 
 // reduce prepares a reduction.
 func reduce(d *Device, k kernels.Reduce) (kernels.Exec, error) {
+	if isHalf(k.Type) {
+		wide := k
+		wide.Type, wide.OutType = kernels.F32, kernels.F32
+		return d.widened(k, wide)
+	}
 	if k.Type == kernels.F64 {
 		return newReduce(d, vecF64(d.level), k), nil
 	}

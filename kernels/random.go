@@ -168,11 +168,12 @@ func (k Random) String() string {
 //
 // with keep[j] false where word j of the stream is less than P·2^32 (rounded to an integer), so with probability P. The gradient is the
 // same kernel, with the same Stream, on dy. Middle = 1 drops single elements; spatial dropout of [N, H, W, C] has Outer = N, Middle = H·W, Inner =
-// C; stochastic depth has Outer = N, Middle = H·W·C, Inner = 1. A dropped element is 0 whatever x is, NaN too.
+// C; stochastic depth has Outer = N, Middle = H·W·C, Inner = 1. A dropped element is 0 whatever x is, NaN too. Of F16 and BF16 the factor and
+// the product are F32, and the product is then rounded to Type.
 //
 // Operands: counter U64[2], x [Outer, Middle, Inner], y [Outer, Middle, Inner].
 type Dropout struct {
-	Type                 DType // F32 or F64
+	Type                 DType // F32, F64, F16 or BF16
 	Outer, Middle, Inner int
 	P                    float64 // probability of dropping, 0 to 1
 	Stream               uint32
@@ -189,8 +190,8 @@ func (k Dropout) Operands() []Operand {
 
 // Validate checks the type, the extents and the probability.
 func (k Dropout) Validate() error {
-	if k.Type != F32 && k.Type != F64 {
-		return fmt.Errorf("dropout: f32 or f64, not %s", k.Type)
+	if err := checkFloat("dropout", k.Type); err != nil {
+		return err
 	}
 	if !(k.P >= 0 && k.P <= 1) {
 		return fmt.Errorf("dropout: probability %v: want 0 to 1", k.P)
@@ -210,15 +211,15 @@ func (k Dropout) Threshold() uint64 { return BernoulliThreshold(k.P) }
 // BernoulliThreshold is p·2^32 rounded to an integer: a word below it is a success of probability p.
 func BernoulliThreshold(p float64) uint64 { return uint64(math.RoundToEven(p * (1 << 32))) }
 
-// Scale is 1/(1-P), rounded to the kernel's type; 0 where P is 1.
+// Scale is 1/(1-P), rounded to the type of the product; 0 where P is 1.
 func (k Dropout) Scale() float64 {
 	switch {
 	case k.P == 1:
 		return 0
-	case k.Type == F32:
-		return float64(float32(1 / (1 - k.P)))
+	case k.Type == F64:
+		return 1 / (1 - k.P)
 	}
-	return 1 / (1 - k.P)
+	return float64(float32(1 / (1 - k.P)))
 }
 
 // Cost counts a product an element.

@@ -27,7 +27,7 @@ func randomCases() []Case {
 	}
 	cs = append(cs, Case{"random/first step", Random{F32, DistUniform, 0, 1, 100, 0}, map[string]Fill{"counter": {Kind: Cycle, Values: []float64{42, 0}}}},
 		Case{"random/late step", Random{F32, DistUniform, 0, 1, 100, 0}, map[string]Fill{"counter": {Kind: Cycle, Values: []float64{1 << 50, 1<<40 + 7}}}})
-	for _, t := range []DType{F32, F64} {
+	for _, t := range []DType{F32, F64, F16, BF16} {
 		for _, s := range [][3]int{{1, 1, 1}, {1, 1, 17}, {3, 5, 7}, {2, 49, 20}, {4, 301, 1}, {1, 1, 70001}, {2, 9, 33}, {0, 3, 4}, {5, 1, 0}, {9, 1, 64}, {700, 3, 3}} {
 			for _, p := range []float64{0, 0.1, 0.5, 1} {
 				k := Dropout{t, s[0], s[1], s[2], p, 9}

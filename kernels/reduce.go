@@ -38,14 +38,23 @@ func (o ReduceOp) String() string {
 //
 // Sums are blocked: F32 lanes inside a block, F64 across blocks, in an order that depends on the shape alone, so that the
 // error grows with the length of a block and not with that of the axis, and any number of threads gives equal bits. What overflows inside
-// a block (squares from 1e19 on in F32) is infinite.
+// a block (squares from 1e19 on in F32) is infinite. Elements of F16 and BF16 are reduced as F32, and the result is rounded once.
 //
 // Operands: in [Shape], out [kept extents].
 type Reduce struct {
-	Op    ReduceOp
-	Type  DType // F32 or F64, of input and output
-	Shape []int
-	Axes  []int // ascending
+	Op      ReduceOp
+	Type    DType // of the input: F32, F64, F16 or BF16
+	OutType DType // of the output: Invalid means Type; F32 is allowed with F16 and BF16 too
+	Shape   []int
+	Axes    []int // ascending
+}
+
+// ResultType is the type of the output.
+func (k Reduce) ResultType() DType {
+	if k.OutType == Invalid {
+		return k.Type
+	}
+	return k.OutType
 }
 
 // Family is "reduce".
@@ -73,16 +82,19 @@ func (k Reduce) Count() int {
 
 // Operands lists in and out.
 func (k Reduce) Operands() []Operand {
-	return []Operand{{"in", In, k.Type, k.Shape}, {"out", Out, k.Type, k.OutShape()}}
+	return []Operand{{"in", In, k.Type, k.Shape}, {"out", Out, k.ResultType(), k.OutShape()}}
 }
 
-// Validate checks the type, the shape and the axes.
+// Validate checks the types, the shape and the axes.
 func (k Reduce) Validate() error {
 	if k.Op >= numReduceOps {
 		return fmt.Errorf("reduce: unknown operation %s", k.Op)
 	}
-	if k.Type != F32 && k.Type != F64 {
-		return fmt.Errorf("reduce %s: computes in f32 or f64, not %s", k.Op, k.Type)
+	if err := checkFloat("reduce "+k.Op.String(), k.Type); err != nil {
+		return err
+	}
+	if out := k.ResultType(); out != k.Type && out != accumulator(k.Type) {
+		return fmt.Errorf("reduce %s: results of type %s from %s: want %s or %s", k.Op, out, k.Type, k.Type, accumulator(k.Type))
 	}
 	if err := CheckShape("reduce", k.Shape, 0); err != nil {
 		return err
@@ -113,10 +125,16 @@ func (k Reduce) Cost() Cost {
 // Tolerance supposes inputs of unit scale: a sum of n such numbers may cancel, and its error is then relative to the terms, not
 // to the sum. The maximum and the minimum are exact.
 func (k Reduce) Tolerance() Tolerance {
-	e, n := k.Type.Epsilon(), float64(max(k.Count(), 1))
-	switch k.Op {
-	case ReduceMax, ReduceMin:
+	if k.Op == ReduceMax || k.Op == ReduceMin {
 		return Tolerance{Abs: math.SmallestNonzeroFloat64} // equal, but for the sign of a zero
+	}
+	return roundedTo(k.ResultType(), k.tolerance())
+}
+
+// tolerance is that of results in the type of the sums.
+func (k Reduce) tolerance() Tolerance {
+	e, n := accumulator(k.Type).Epsilon(), float64(max(k.Count(), 1))
+	switch k.Op {
 	case ReduceSum:
 		return Tolerance{Abs: 8 * e * math.Sqrt(n), Rel: 16 * e}
 	case ReduceMean:
@@ -130,7 +148,11 @@ func (k Reduce) Tolerance() Tolerance {
 }
 
 func (k Reduce) String() string {
-	return fmt.Sprintf("reduce %s %s %s over %v", k.Op, k.Type, dims(k.Shape), k.Axes)
+	to := ""
+	if k.ResultType() != k.Type {
+		to = " to " + k.OutType.String()
+	}
+	return fmt.Sprintf("reduce %s %s%s %s over %v", k.Op, k.Type, to, dims(k.Shape), k.Axes)
 }
 
 // ArgReduce finds, along one axis, the position of the maximum or the minimum. Among equal elements the first wins (+0 and
@@ -140,7 +162,7 @@ func (k Reduce) String() string {
 // Operands: in [Shape], out [Shape without Axis] of type Index.
 type ArgReduce struct {
 	Min   bool  // the minimum instead of the maximum
-	Type  DType // of the input: F32 or F64
+	Type  DType // of the input: F32, F64, F16 or BF16
 	Index DType // of the output: I32 or I64
 	Shape []int
 	Axis  int
@@ -161,8 +183,8 @@ func (k ArgReduce) Operands() []Operand {
 
 // Validate checks types, shape and axis. An axis of no elements has no largest one, so it is refused unless the output is empty.
 func (k ArgReduce) Validate() error {
-	if k.Type != F32 && k.Type != F64 {
-		return fmt.Errorf("%s: searches f32 or f64, not %s", k.name(), k.Type)
+	if err := checkFloat(k.name(), k.Type); err != nil {
+		return err
 	}
 	if k.Index != I32 && k.Index != I64 {
 		return fmt.Errorf("%s: gives i32 or i64, not %s", k.name(), k.Index)

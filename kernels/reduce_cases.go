@@ -5,11 +5,19 @@ import (
 	"slices"
 )
 
+func reduceOf(op ReduceOp, t DType, shape, axes []int) Reduce {
+	return Reduce{Op: op, Type: t, Shape: shape, Axes: axes}
+}
+
 // reduceCases are the rows of the conformance table.
 func reduceCases() []Case {
 	var cs []Case
 	add := func(k Reduce, in Fill) {
-		cs = append(cs, Case{fmt.Sprintf("reduce/%s %s %v over %v", k.Op, k.Type, k.Shape, k.Axes), k, map[string]Fill{"in": in}})
+		name := fmt.Sprintf("reduce/%s %s %v over %v", k.Op, k.Type, k.Shape, k.Axes)
+		if k.OutType != Invalid {
+			name += " to " + k.OutType.String()
+		}
+		cs = append(cs, Case{name, k, map[string]Fill{"in": in}})
 	}
 	fill := func(op ReduceOp) Fill {
 		if op == ReduceProd { // near 1, so that long products neither vanish nor overflow
@@ -26,46 +34,66 @@ func reduceCases() []Case {
 			}
 		}
 		for op := range numReduceOps {
-			add(Reduce{op, F32, []int{3, 5, 4, 7}, axes}, fill(op))
+			add(reduceOf(op, F32, []int{3, 5, 4, 7}, axes), fill(op))
 		}
-		add(Reduce{ReduceSum, F64, []int{3, 5, 4, 7}, axes}, Fill{})
-		add(Reduce{ReduceMax, F64, []int{3, 5, 4, 7}, axes}, Fill{})
+		add(reduceOf(ReduceSum, F64, []int{3, 5, 4, 7}, axes), Fill{})
+		add(reduceOf(ReduceMax, F64, []int{3, 5, 4, 7}, axes), Fill{})
 	}
 	// Every operation on rows, columns and whole tensors, of odd and large extents.
 	for op := range numReduceOps {
 		for _, t := range []DType{F32, F64} {
-			add(Reduce{op, t, []int{}, nil}, fill(op))
-			add(Reduce{op, t, []int{9, 1033}, []int{1}}, fill(op))
-			add(Reduce{op, t, []int{1033, 9}, []int{0}}, fill(op))
-			add(Reduce{op, t, []int{20011}, []int{0}}, fill(op))
-			add(Reduce{op, t, []int{7, 0, 5}, []int{1}}, Fill{})
-			add(Reduce{op, t, []int{0, 4}, []int{1}}, Fill{})
-			add(Reduce{op, t, []int{1, 6, 1}, []int{0, 2}}, fill(op))
+			add(reduceOf(op, t, []int{}, nil), fill(op))
+			add(reduceOf(op, t, []int{9, 1033}, []int{1}), fill(op))
+			add(reduceOf(op, t, []int{1033, 9}, []int{0}), fill(op))
+			add(reduceOf(op, t, []int{20011}, []int{0}), fill(op))
+			add(reduceOf(op, t, []int{7, 0, 5}, []int{1}), Fill{})
+			add(reduceOf(op, t, []int{0, 4}, []int{1}), Fill{})
+			add(reduceOf(op, t, []int{1, 6, 1}, []int{0, 2}), fill(op))
 		}
-		add(Reduce{op, F64, []int{613, 6}, []int{0}}, fill(op))
-		add(Reduce{op, F32, []int{300007}, []int{0}}, fill(op))
-		add(Reduce{op, F32, []int{613, 517}, []int{0}}, fill(op))
-		add(Reduce{op, F32, []int{2, 301, 65}, []int{1}}, fill(op))
-		add(Reduce{op, F32, []int{6, 3, 2049}, []int{0, 2}}, fill(op))
+		add(reduceOf(op, F64, []int{613, 6}, []int{0}), fill(op))
+		add(reduceOf(op, F32, []int{300007}, []int{0}), fill(op))
+		add(reduceOf(op, F32, []int{613, 517}, []int{0}), fill(op))
+		add(reduceOf(op, F32, []int{2, 301, 65}, []int{1}), fill(op))
+		add(reduceOf(op, F32, []int{6, 3, 2049}, []int{0, 2}), fill(op))
 	}
 	for _, axes := range [][]int{{0, 2, 4}, {1, 3}, {0, 2}, {1, 2, 4}, {0, 3}} {
 		for _, op := range []ReduceOp{ReduceSum, ReduceMax, ReduceLogSumExp} {
-			add(Reduce{op, F32, []int{3, 4, 5, 2, 7}, axes}, Fill{})
-			add(Reduce{op, F32, []int{2, 3, 57, 4, 20}, axes}, Fill{})
+			add(reduceOf(op, F32, []int{3, 4, 5, 2, 7}, axes), Fill{})
+			add(reduceOf(op, F32, []int{2, 3, 57, 4, 20}, axes), Fill{})
 		}
 	}
 	for op := range numReduceOps { // so many short rows that each may get a thread of its own
-		add(Reduce{op, F32, []int{8500, 13}, []int{1}}, fill(op))
-		add(Reduce{op, F64, []int{8500, 5}, []int{1}}, fill(op))
+		add(reduceOf(op, F32, []int{8500, 13}, []int{1}), fill(op))
+		add(reduceOf(op, F64, []int{8500, 5}, []int{1}), fill(op))
+	}
+	// Halves, with results of both types: rows, columns, parts, scattered axes, short rows and nothing.
+	for i, t := range []DType{F16, BF16} {
+		for op := range numReduceOps {
+			for j, k := range []Reduce{
+				reduceOf(op, t, []int{9, 1033}, []int{1}), reduceOf(op, t, []int{6, 2056}, []int{1}), reduceOf(op, t, []int{1033, 9}, []int{0}),
+				reduceOf(op, t, []int{613, 104}, []int{0}), reduceOf(op, t, []int{20011}, []int{0}), reduceOf(op, t, []int{70000}, []int{0}),
+				reduceOf(op, t, []int{3, 4, 5, 2, 7}, []int{0, 2, 4}), reduceOf(op, t, []int{2, 57, 3, 20}, []int{0, 2}), reduceOf(op, t, []int{8500, 13}, []int{1}),
+				reduceOf(op, t, []int{7, 0, 5}, []int{1}), reduceOf(op, t, []int{0, 4}, []int{1}), reduceOf(op, t, []int{1, 6, 1}, []int{0, 2}),
+			} {
+				if (i+int(op)+j)%2 == 0 {
+					k.OutType = F32
+				}
+				in := fill(op)
+				if op == ReduceProd { // halves near 1 are few: powers of two, as many up as down
+					in = Fill{Kind: Cycle, Values: []float64{2, -0.5, 1, 0.5, 2, 1, 0.5}}
+				}
+				add(k, in)
+			}
+		}
 	}
 	for n := 1; n <= 70; n += 3 {
-		add(Reduce{ReduceSum, F32, []int{5, n}, []int{1}}, Fill{})
-		add(Reduce{ReduceSum, F32, []int{40, n}, []int{0}}, Fill{})
-		add(Reduce{ReduceMax, F32, []int{5, n}, []int{1}}, Fill{})
-		add(Reduce{ReduceLogSumExp, F32, []int{5, n}, []int{1}}, Fill{})
+		add(reduceOf(ReduceSum, F32, []int{5, n}, []int{1}), Fill{})
+		add(reduceOf(ReduceSum, F32, []int{40, n}, []int{0}), Fill{})
+		add(reduceOf(ReduceMax, F32, []int{5, n}, []int{1}), Fill{})
+		add(reduceOf(ReduceLogSumExp, F32, []int{5, n}, []int{1}), Fill{})
 	}
 	special := func(op ReduceOp, axes []int, name string, in Fill) {
-		cs = append(cs, Case{fmt.Sprintf("reduce/%s %s over %v", op, name, axes), Reduce{op, F32, []int{33, 21}, axes}, map[string]Fill{"in": in}})
+		cs = append(cs, Case{fmt.Sprintf("reduce/%s %s over %v", op, name, axes), reduceOf(op, F32, []int{33, 21}, axes), map[string]Fill{"in": in}})
 	}
 	for op := range numReduceOps {
 		for _, axes := range [][]int{{0}, {1}, {0, 1}} {
@@ -86,7 +114,7 @@ func reduceCases() []Case {
 func argReduceCases() []Case {
 	var cs []Case
 	for _, minimum := range []bool{false, true} {
-		for _, t := range []DType{F32, F64} {
+		for _, t := range []DType{F32, F64, F16, BF16} {
 			for _, c := range []struct {
 				shape []int
 				axis  int

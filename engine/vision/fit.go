@@ -113,6 +113,7 @@ type trainer struct {
 	opt      *nn.Optimizer
 	vm       *engine.Machine
 	mixed    bool
+	halves   bool // activations are F16, and the loss is scaled
 
 	x      []float32 // the graph's inputs, filled in place
 	y, y2  []int32
@@ -133,7 +134,7 @@ func newTrainer(net nn.Module, params *nn.Params, train *data.Images, o FitOptio
 	if err != nil {
 		return nil, err
 	}
-	f := &trainer{loader: loader, mixed: o.Augment.Mixup > 0}
+	f := &trainer{loader: loader, mixed: o.Augment.Mixup > 0, halves: o.Precision == engine.MixedF16}
 	if f.schedule, err = nn.NamedSchedule(o.Schedule, o.Rate, o.Epochs*loader.Batches()); err != nil {
 		return nil, err
 	}
@@ -165,7 +166,7 @@ func newTrainer(net nn.Module, params *nn.Params, train *data.Images, o FitOptio
 	if o.Average > 0 {
 		opts = append(opts, nn.Average(o.Average))
 	}
-	if o.Precision == engine.MixedF16 {
+	if f.halves {
 		opts = append(opts, nn.ScaleLoss())
 	}
 	if f.opt, err = nn.NewOptimizer(b, cost, o.Rule, opts...); err != nil {
@@ -241,7 +242,7 @@ func (f *trainer) epoch(ctx context.Context, e int) (Epoch, error) {
 		f.step++
 		l := float64(f.cost.Data().(float32))
 		if math.IsNaN(l) || math.IsInf(l, 0) {
-			return Epoch{}, fmt.Errorf("fit: the loss is %v at step %d (epoch %d): lower the learning rate or clip the gradients", l, f.step, e+1)
+			return Epoch{}, f.diverged(l, e+1)
 		}
 		loss += l * float64(b.N)
 		images += b.N
@@ -249,6 +250,31 @@ func (f *trainer) epoch(ctx context.Context, e int) (Epoch, error) {
 	if err := f.vm.Fetch(); err != nil { // evaluation, averages and checkpoints read the weights
 		return Epoch{}, err
 	}
+	if err := f.checkScale(e + 1); err != nil {
+		return Epoch{}, err
+	}
 	d := time.Since(start)
 	return Epoch{Epoch: e + 1, Loss: loss / float64(images), Time: d, Images: float64(images) / d.Seconds()}, nil
+}
+
+// diverged is the error of a loss that is no number.
+func (f *trainer) diverged(loss float64, epoch int) error {
+	advice := "lower the learning rate or clip the gradients"
+	if f.halves {
+		advice += "; or numbers between the layers are beyond the range of f16 (65504), which the scale of the loss cannot change: train in bf16, which has the range of f32"
+	}
+	return fmt.Errorf("fit: the loss is %v at step %d (epoch %d): %s", loss, f.step, epoch, advice)
+}
+
+// checkScale says where the factor of the loss has come down to 1 and the gradients are still not finite: all steps are skipped from then on.
+func (f *trainer) checkScale(epoch int) error {
+	if !f.halves {
+		return nil
+	}
+	state := func(name string) float32 { return f.opt.State().Get(name).Value.Data().([]float32)[0] }
+	if state("loss_scale") > 1 || state("loss_scale/steps") > 0 {
+		return nil
+	}
+	return fmt.Errorf("fit: at step %d (epoch %d) the gradients are not finite in f16 even with the loss as it is (a factor of 1): "+
+		"lower the learning rate, or train in bf16, which has the range of f32", f.step, epoch)
 }

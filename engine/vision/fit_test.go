@@ -117,6 +117,9 @@ func TestFitRefuses(t *testing.T) {
 		"schedule":        func(o *FitOptions, _ **SimpleNet) { o.Schedule = "never" },
 		"one a class":     func(_ *FitOptions, n **SimpleNet) { (*n).Classes = 9 },
 		"the loss is NaN": func(o *FitOptions, _ **SimpleNet) { o.Rate, o.Rule, o.Clip = 1e30, nn.SGD(0, false, 0), 0 },
+		"train in bf16": func(o *FitOptions, _ **SimpleNet) {
+			o.Rate, o.Rule, o.Clip, o.Precision = 1e30, nn.SGD(0, false, 0), 0, engine.MixedF16
+		},
 	} {
 		o, net := tinyOptions(), tinyNet(t)
 		o.Average = 0
@@ -124,6 +127,31 @@ func TestFitRefuses(t *testing.T) {
 		_, _, err := Fit(context.Background(), net, nn.NewParams(1), train, held, o)
 		if err == nil || !strings.Contains(err.Error(), strings.TrimSuffix(want, "NaN")) {
 			t.Errorf("error %v, want one about %q", err, want)
+		}
+	}
+}
+
+// TestLossScaleAtItsEnd: gradients that are not finite whatever the factor of the loss end the training, with the reason.
+func TestLossScaleAtItsEnd(t *testing.T) {
+	train, _ := clothes(t, 64, 50, 14)
+	for _, c := range []struct {
+		numerics      engine.Numerics
+		factor, steps float32
+		fails         bool
+	}{{engine.MixedF16, 1, 0, true}, {engine.MixedF16, 1, 3, false}, {engine.MixedF16, 2, 0, false}, {engine.MixedBF16, 0, 0, false}} {
+		o := tinyOptions()
+		o.Precision = c.numerics
+		f, err := newTrainer(tinyNet(t), nn.NewParams(1), train, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.vm.Close()
+		if c.numerics == engine.MixedF16 {
+			f.opt.State().Get("loss_scale").Value.Data().([]float32)[0] = c.factor
+			f.opt.State().Get("loss_scale/steps").Value.Data().([]float32)[0] = c.steps
+		}
+		if err := f.checkScale(1); (err != nil) != c.fails || err != nil && !strings.Contains(err.Error(), "bf16") {
+			t.Errorf("%+v: error %v", c, err)
 		}
 	}
 }

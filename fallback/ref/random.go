@@ -88,7 +88,11 @@ func dropout(k kernels.Dropout) (kernels.Exec, error) {
 				y.set(flat, 0)
 				return
 			}
-			y.set(flat, x.at(flat)*k.Scale())
+			v := x.at(flat) * k.Scale()
+			if k.Type != kernels.F64 {
+				v = float64(float32(v)) // a half is rounded twice
+			}
+			y.set(flat, v)
 		})
 	})
 }

@@ -5,7 +5,7 @@
 #include "math.cuh"
 #include "memory.cuh"
 #include "philox.cuh"
-
+#include "wide.cuh"
 
 // each calls make(words, values) for every block of the stream, which makes `per` values of it, and stores the values. Where those fill more than 16
 // bytes, threads share a block, each drawing it anew, so that neighbours write neighbouring 16 bytes.
@@ -116,37 +116,39 @@ KERNEL(256, 4) random_integer_i64(u64 n, const u64* counter, u32 stream, i64* ou
 
 // kept is x scaled, or zero where its word is below the threshold.
 template <typename T>
-DEVICE T kept(u32 word, u64 threshold, T x, T scale) {
-    return word < threshold ? T(0) : mulRounded(x, scale);
+DEVICE T kept(u32 word, u64 threshold, T x, Wide<T> scale) {
+    return narrow<T>(word < threshold ? Wide<T>(0) : mulRounded(widen(x), scale));
 }
 
 DEVICE u32 wordOf(const Words& x, u32 i) { return i & 2 ? i & 1 ? x.w[3] : x.w[2] : i & 1 ? x.w[1] : x.w[0]; }
 
-// dropout with a word for each element, in order: 16 bytes a thread.
+// dropout with a word for each element, in order: 16 bytes a thread, which are two blocks of words or one, or half of one.
 template <typename T>
-DEVICE void dropoutFlat(u64 n, const u64* counter, u32 stream, const T* x, T* y, bool packed, u64 threshold, T scale) {
+DEVICE void dropoutFlat(u64 n, const u64* counter, u32 stream, const T* x, T* y, bool packed, u64 threshold, Wide<T> scale) {
     u64 seed = counter[0], step = counter[1];
-    constexpr int size = Pack<T>::size, shares = 4 / size;
+    constexpr int size = Pack<T>::size, blocks = size > 4 ? size / 4 : 1, shares = size < 4 ? 4 / size : 1;
     for (u64 t = firstItem(); t < (n + size - 1) / size; t += itemStep()) {
-        Words w = draw(seed, step, stream, (u32)(t / shares));
-        if (shares == 2 && (t & 1)) w.w[0] = w.w[2], w.w[1] = w.w[3];
+        Words w[blocks];
+#pragma unroll
+        for (int b = 0; b < blocks; b++) w[b] = draw(seed, step, stream, (u32)(t / shares * blocks + b));
+        if (shares == 2 && (t & 1)) w[0].w[0] = w[0].w[2], w[0].w[1] = w[0].w[3];
         u64 first = t * size;
         if (packed && first + size <= n) {
             Pack<T> p = loadPack(x + first);
 #pragma unroll
-            for (int i = 0; i < size; i++) p[i] = kept(w.w[i], threshold, p[i], scale);
+            for (int i = 0; i < size; i++) p[i] = kept(w[i / 4].w[i % 4], threshold, p[i], scale);
             storePack(y + first, p);
         } else {
 #pragma unroll
             for (int i = 0; i < size; i++)
-                if (first + i < n) y[first + i] = kept(w.w[i], threshold, x[first + i], scale);
+                if (first + i < n) y[first + i] = kept(w[i / 4].w[i % 4], threshold, x[first + i], scale);
         }
     }
 }
 
 // dropoutRows has a word for each (o, i) of [outer, middle, inner]: a thread goes down a column of rows of middle.
 template <typename T>
-DEVICE void dropoutRows(u64 columns, u32 inner, u64 middle, u32 rows, const u64* counter, u32 stream, const T* x, T* y, u64 threshold, T scale) {
+DEVICE void dropoutRows(u64 columns, u32 inner, u64 middle, u32 rows, const u64* counter, u32 stream, const T* x, T* y, u64 threshold, Wide<T> scale) {
     u64 seed = counter[0], step = counter[1];
     u64 parts = (middle + rows - 1) / rows;
     for (u64 t = firstItem(); t < columns * parts; t += itemStep()) {
@@ -161,7 +163,7 @@ DEVICE void dropoutRows(u64 columns, u32 inner, u64 middle, u32 rows, const u64*
 
 // dropoutWhole has a word for each o of [outer, middle]: a block goes along a row.
 template <typename T>
-DEVICE void dropoutWhole(u64 middle, u32 blocksPerRow, const u64* counter, u32 stream, const T* x, T* y, bool packed, u64 threshold, T scale) {
+DEVICE void dropoutWhole(u64 middle, u32 blocksPerRow, const u64* counter, u32 stream, const T* x, T* y, bool packed, u64 threshold, Wide<T> scale) {
     u64 o = blockX() / blocksPerRow;
     u32 part = blockX() - (u32)o * blocksPerRow;
     u32 word = wordOf(draw(counter[0], counter[1], stream, (u32)(o / 4)), (u32)o & 3);
@@ -183,14 +185,16 @@ DEVICE void dropoutWhole(u64 middle, u32 blocksPerRow, const u64* counter, u32 s
 }
 
 #define DROPOUT(T, suffix)                                                                                                                           \
-    KERNEL(256, 4) dropout_flat_##suffix(u64 n, const u64* counter, u32 stream, const T* x, T* y, u32 packed, u64 threshold, T scale) {              \
+    KERNEL(256, 4) dropout_flat_##suffix(u64 n, const u64* counter, u32 stream, const T* x, T* y, u32 packed, u64 threshold, Wide<T> scale) {              \
         dropoutFlat(n, counter, stream, x, y, packed, threshold, scale);                                                                             \
     }                                                                                                                                                \
-    KERNEL(256, 4) dropout_rows_##suffix(u64 columns, u32 inner, u64 middle, u32 rows, const u64* counter, u32 stream, const T* x, T* y, u64 threshold, T scale) { \
+    KERNEL(256, 4) dropout_rows_##suffix(u64 columns, u32 inner, u64 middle, u32 rows, const u64* counter, u32 stream, const T* x, T* y, u64 threshold, Wide<T> scale) { \
         dropoutRows(columns, inner, middle, rows, counter, stream, x, y, threshold, scale);                                                          \
     }                                                                                                                                                \
-    KERNEL(256, 4) dropout_whole_##suffix(u64 middle, u32 blocksPerRow, const u64* counter, u32 stream, const T* x, T* y, u32 packed, u64 threshold, T scale) { \
+    KERNEL(256, 4) dropout_whole_##suffix(u64 middle, u32 blocksPerRow, const u64* counter, u32 stream, const T* x, T* y, u32 packed, u64 threshold, Wide<T> scale) { \
         dropoutWhole(middle, blocksPerRow, counter, stream, x, y, packed, threshold, scale);                                                         \
     }
 DROPOUT(float, f32)
 DROPOUT(double, f64)
+DROPOUT(f16, f16)
+DROPOUT(bf16, bf16)

@@ -14,8 +14,23 @@ struct Output {
     void* out;      // null where an ArgFold gives values only
     void* values;   // ArgFold: where the elements found go, too, if anywhere
     double divisor; // SumFold: of a mean
-    u32 mode;       // SquareFold: 1 for the root; ArgFold: 1 for i64 numbers
+    u32 mode;       // SquareFold: rooted; ArgFold: numbers64; all but ArgFold: wideResults
 };
+
+// The bits of an Output's mode: the root of the sum, numbers of type i64, results of 16-bit elements as f32.
+constexpr u32 rooted = 1, numbers64 = 1, wideResults = 2;
+
+// storeResult rounds a result to its type.
+template <typename T>
+DEVICE void storeResult(const Output& to, u64 o, Wide<T> y) {
+    if constexpr (sizeof(T) == 2) {
+        if (to.mode & wideResults) {
+            ((float*)to.out)[o] = y;
+            return;
+        }
+    }
+    ((T*)to.out)[o] = narrow<T>(y);
+}
 
 template <typename T>
 struct SumFold {
@@ -24,7 +39,7 @@ struct SumFold {
     DEVICE_MEMBER static State empty() { return 0; }
     template <int N> DEVICE_MEMBER static void absorb(State& s, const Wide<T> (&v)[N], i64, i64) { s += (double)total<N>(v); }
     DEVICE_MEMBER static State join(State a, State b) { return a + b; }
-    DEVICE_MEMBER static void store(const Output& to, u64 o, State s) { ((T*)to.out)[o] = narrow<T>((Wide<T>)(s / to.divisor)); }
+    DEVICE_MEMBER static void store(const Output& to, u64 o, State s) { storeResult<T>(to, o, (Wide<T>)(s / to.divisor)); }
 };
 
 template <typename T>
@@ -46,7 +61,7 @@ struct SquareFold : SumFold<T> {
         s += (double)total<N>(a);
     }
     DEVICE_MEMBER static void store(const Output& to, u64 o, double s) {
-        ((T*)to.out)[o] = narrow<T>((Wide<T>)(to.mode ? squareRoot(s) : s));
+        storeResult<T>(to, o, (Wide<T>)(to.mode & rooted ? squareRoot(s) : s));
     }
 };
 
@@ -70,7 +85,7 @@ struct ExtremeFold {
         for (int j = 0; j < N; j++) s = Op()(s, v[j]);
     }
     DEVICE_MEMBER static State join(State a, State b) { return Op()(a, b); }
-    DEVICE_MEMBER static void store(const Output& to, u64 o, State s) { ((T*)to.out)[o] = narrow<T>(s); }
+    DEVICE_MEMBER static void store(const Output& to, u64 o, State s) { storeResult<T>(to, o, s); }
 };
 template <typename T> using MaxFold = ExtremeFold<T, Max, true>;
 template <typename T> using MinFold = ExtremeFold<T, Min, false>;
@@ -85,7 +100,7 @@ struct LogSumFold {
     DEVICE_MEMBER static void store(const Output& to, u64 o, const State& s) {
         Wide<T> y = s.max;
         if (magnitude(y) < infinity<Wide<T>>()) y += mathLog((Wide<T>)s.sum);
-        ((T*)to.out)[o] = narrow<T>(y);
+        storeResult<T>(to, o, y);
     }
 };
 
@@ -118,8 +133,8 @@ struct ArgFold {
         return s;
     }
     DEVICE_MEMBER static void store(const Output& to, u64 o, const State& s) {
-        if (to.out && to.mode) ((i64*)to.out)[o] = s.index;
-        if (to.out && !to.mode) ((i32*)to.out)[o] = (i32)s.index;
+        if (to.out && to.mode & numbers64) ((i64*)to.out)[o] = s.index;
+        if (to.out && !(to.mode & numbers64)) ((i32*)to.out)[o] = (i32)s.index;
         if (to.values) ((T*)to.values)[o] = narrow<T>(s.value);
     }
 };

@@ -187,7 +187,7 @@ DEVICE void finishParts(u64 kept, u32 count, u32 columns, const typename F::Stat
 }
 
 #define REDUCTION(name, F, T, suffix)                                                                                                             \
-    KERNEL(256, 4) reduce_rows_##name##_##suffix(u64 kept, u64 length, u64 chunk, u32 threads, u32 place, const T* in, const Axis* axes,          \
+    KERNEL(256, sizeof(T) == 2 ? 3 : 4) reduce_rows_##name##_##suffix(u64 kept, u64 length, u64 chunk, u32 threads, u32 place, const T* in, const Axis* axes, \
                                                  u32 keptAxes, u32 reducedAxes, void* out, void* values, double divisor, u32 mode, void* parts) { \
         reduceRows<F<T>, T>(kept, length, chunk, threads, place, in, axes, keptAxes, reducedAxes, {out, values, divisor, mode},                   \
                             (F<T>::State*)parts);                                                                                                 \

@@ -1,5 +1,4 @@
-// Reductions of bf16 that poolings of whole maps need: see reduce.cuh.
+// Reductions of bf16: see reduce.cuh.
 #include "reduce.cuh"
 
-REDUCTION_OF_COLUMNS(sum, SumFold, bf16, bf16)
-REDUCTION_OF_COLUMNS(argmax, ArgMaxFold, bf16, bf16)
+REDUCTIONS(bf16, bf16)
