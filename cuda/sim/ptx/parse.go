@@ -5,16 +5,17 @@ import (
 	"strings"
 )
 
-// The limits on text.
+// The limits on text. What is parsed takes at most some 60 times the bytes of the text.
 const (
-	maxText      = 64 << 20 // bytes of a module
-	maxVariable  = 1 << 30  // bytes of a variable
-	maxInit      = 64 << 20 // bytes of all initial values
-	maxRegisters = 1 << 24  // in one range of registers
-	maxDepth     = 64       // of scopes
-	maxOperands  = 256      // of an instruction, of a vector, of a list
-	maxParams    = 4096     // of a function
-	maxDims      = 8        // of an array
+	maxText         = 16 << 20 // bytes of a module
+	maxInstructions = 1 << 20  // of a module
+	maxVariable     = 1 << 30  // bytes of a variable
+	maxInit         = 64 << 20 // bytes of all initial values
+	maxRegisters    = 1 << 24  // in one range of registers
+	maxDepth        = 64       // of scopes
+	maxOperands     = 256      // of an instruction, of a vector, of a list
+	maxParams       = 4096     // of a function
+	maxDims         = 8        // of an array
 )
 
 // Error is a mistake in the text.
@@ -33,6 +34,7 @@ type parser struct {
 	vars    map[string]*Var
 	funcs   map[string]*Func
 	init    int // bytes of initial values so far
+	instrs  int // instructions so far
 	loc     Loc
 	split   map[string]nameParts // of the instructions, by name
 	scratch []Operand            // where operands are gathered

@@ -117,6 +117,9 @@ func (p *parser) prototype() []*Var {
 
 // instr reads an instruction whose name is t, which is passed already.
 func (p *parser) instr(t token, guard int32, not bool) {
+	if p.instrs++; p.instrs > maxInstructions {
+		fail(t.line, t.column, "the module has more than %d instructions", maxInstructions)
+	}
 	p.fn.Body = append(p.fn.Body, Instr{
 		Line: t.line, Column: t.column, Source: p.loc, Guard: guard, GuardNot: not, Name: t.text,
 	})
@@ -240,6 +243,9 @@ func (p *parser) elements(closing string) []Operand {
 		t := p.tok
 		if t.is("{") && closing == "}" {
 			p.want("no vector within a vector")
+		}
+		if t.is("[") { // its coordinates could have vectors again, without end
+			p.want("no address within a vector or a list")
 		}
 		o, ref := p.operand()
 		if ref != nil {

@@ -122,15 +122,18 @@ func (p *parser) varName(v *Var, what string) {
 	p.resize(v, p.tok)
 }
 
-// resize computes the variable's size.
+// resize computes the variable's size. An extent that is left out counts as 1 in the limit, so that a row of the array is within it as well.
 func (p *parser) resize(v *Var, t token) {
 	size := uint64(v.Type.Size() * v.Vector)
 	for _, d := range v.Dims {
-		hi, lo := bits.Mul64(size, uint64(d))
+		hi, lo := bits.Mul64(size, uint64(max(d, 1)))
 		if hi != 0 || lo > maxVariable {
 			fail(t.line, t.column, "variable %s has more than %d bytes", v.Name, maxVariable)
 		}
 		size = lo
+	}
+	if v.Elements() == 0 {
+		size = 0
 	}
 	v.Size = int(size)
 }
