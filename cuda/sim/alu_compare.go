@@ -220,6 +220,9 @@ func setPredicate(in *ptx.Instr) alu {
 
 // setPair is setp of two halves, each with its predicate.
 func setPair(in *ptx.Instr, t ptx.Type) alu {
+	if len(in.Mods) == 0 {
+		return alu{}
+	}
 	f := compareFloats(in.Mods[0])
 	load := widener(half(t), in.Has("ftz"))
 	lo, hi := compareEach(f, load, 0), compareEach(f, load, 16)
@@ -297,6 +300,9 @@ func setValue(in *ptx.Instr) alu {
 
 // setPairValue is set of two halves.
 func setPairValue(in *ptx.Instr, d, t ptx.Type) alu {
+	if len(in.Mods) == 0 {
+		return alu{}
+	}
 	f, combine := compareFloats(in.Mods[0]), combiner(in)
 	load := widener(half(t), in.Has("ftz"))
 	one := map[ptx.Type]uint32{ptx.F16x2: 0x3c00, ptx.BF16x2: 0x3f80, ptx.U32: 0xffff, ptx.S32: 0xffff}[d]

@@ -91,7 +91,7 @@ func (d *decoder) transfers(list *[]transfer, ops []ptx.Operand, f *ptx.Func, va
 		default:
 			return errors.New("a result goes to no register and no variable")
 		}
-		if s == predicate || v.Type.Bits() > 64 && callerReg || callerReg && v.Size > 8 {
+		if s == predicate || callerReg && v.Size > [...]int{narrow: 4, wide: 8}[s] {
 			return fmt.Errorf("parameter %s of type %s cannot be passed in a register", v.Name, v.Type)
 		}
 		if in {

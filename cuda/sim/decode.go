@@ -32,6 +32,9 @@ type decoder struct {
 	carry  map[*ptx.Func]uint32
 	sinks  [3]uint32 // by shape: registers that nobody reads
 	seen   map[ptx.Special]uint32
+	full   bool                       // the registers pass maxFile
+	meant  map[*ptx.Table][]*ptx.Func // functions whose prototype agrees with that of a table
+	tried  int                        // functions looked at for calls
 
 	fn      *ptx.Func // that is being decoded
 	flow    *flow     // of it
@@ -51,6 +54,7 @@ const (
 	maxFile     = 1 << 26 // bytes of a warp's registers
 	maxLocal    = 1 << 19 // bytes of a thread's local memory, as on GPUs
 	maxReported = 10      // errors of one entry point
+	maxTargets  = 1 << 20 // functions that all calls together may reach, or that may be meant
 )
 
 // decode makes the program of an entry point.
@@ -61,6 +65,7 @@ func decode(m *Module, entry *ptx.Func) (*program, error) {
 		starts: map[*ptx.Func]int32{}, consts: map[constant]uint32{}, values: map[paramValue]uint32{}, regs: map[*ptx.Func][]uint32{},
 		locals: map[*ptx.Var]uint64{}, shared: map[*ptx.Var]uint64{}, params: map[*ptx.Var]uint64{},
 		flows: map[*ptx.Func]*flow{}, spans: map[*ptx.Func][]codeSpan{}, carry: map[*ptx.Func]uint32{}, seen: map[ptx.Special]uint32{},
+		meant: map[*ptx.Table][]*ptx.Func{},
 	}
 	if err := d.reach(entry); err != nil {
 		return nil, err
@@ -71,7 +76,7 @@ func decode(m *Module, entry *ptx.Func) (*program, error) {
 	for _, f := range d.funcs {
 		d.function(f)
 	}
-	if len(d.errs) == 0 && len(d.unknown) == 0 {
+	if len(d.errs) == 0 && len(d.unknown) == 0 && !d.full {
 		d.settle()
 	}
 	d.link()
@@ -93,22 +98,20 @@ func decode(m *Module, entry *ptx.Func) (*program, error) {
 	if len(d.errs) > maxReported {
 		d.errs = append(d.errs[:maxReported], fmt.Errorf("and %d more errors", len(d.errs)-maxReported))
 	}
+	if d.full {
+		d.errs = append(d.errs, fmt.Errorf("more than %d bytes of registers and constants a warp", maxFile))
+	}
 	if err := errors.Join(d.errs...); err != nil {
 		return nil, err
 	}
 	d.prog.fileBytes = d.next + 2*lanes*4
-	if d.prog.fileBytes > maxFile {
-		return nil, fmt.Errorf("%d bytes of registers a warp: at most %d", d.prog.fileBytes, maxFile)
-	}
 	return d.prog, nil
 }
 
-// product is the threads of a block shape; 0 when it is not said.
+// product is the threads of a block shape; 0 when it is not said. Extents beyond all GPUs are cut, so that it does not overflow.
 func product(d [3]int) int {
-	if d[0] == 0 {
-		return 0
-	}
-	return d[0] * max(1, d[1]) * max(1, d[2])
+	const most = 1 << 20
+	return min(d[0], most) * min(max(1, d[1]), most) * min(max(1, d[2]), most)
 }
 
 func join(list []string) string {
@@ -134,8 +137,11 @@ func (d *decoder) reach(entry *ptx.Func) error {
 		if state[f] == done || !f.Defined {
 			return nil
 		}
-		if state[f] == open || depth > maxDepth {
+		if state[f] == open {
 			return fmt.Errorf("function %s calls itself: recursion is not simulated", f.Name)
+		}
+		if depth > maxDepth {
+			return fmt.Errorf("function %s: more than %d calls deep", f.Name, maxDepth)
 		}
 		state[f] = open
 		d.funcs = append(d.funcs, f)
@@ -144,7 +150,11 @@ func (d *decoder) reach(entry *ptx.Func) error {
 			if in.Op != "call" || len(in.Operands) != 4 {
 				continue
 			}
-			for _, g := range d.callees(f, in) {
+			callees := d.callees(f, in)
+			if d.tried += len(callees); d.tried > maxTargets {
+				return fmt.Errorf("PTX line %d: more than %d targets of all calls", in.Line, maxTargets)
+			}
+			for _, g := range callees {
 				if err := visit(g, depth+1); err != nil {
 					return err
 				}
@@ -165,15 +175,19 @@ func (d *decoder) callees(f *ptx.Func, in *ptx.Instr) []*ptx.Func {
 	if table.Kind == ptx.TableName && f.Tables[table.Table].Kind == ptx.CallTargets {
 		return f.Tables[table.Table].Funcs
 	}
-	var all []*ptx.Func // whose prototype agrees
 	if table.Kind != ptx.TableName {
 		return nil
 	}
 	proto := &f.Tables[table.Table]
-	for _, g := range d.module.ptx.Funcs {
-		if !g.Entry && g.Defined && sameShape(g.Params, proto.Params) && sameShape(g.Returns, proto.Returns) {
-			all = append(all, g)
+	all, known := d.meant[proto]
+	if !known && d.tried <= maxTargets {
+		d.tried += len(d.module.ptx.Funcs)
+		for _, g := range d.module.ptx.Funcs {
+			if !g.Entry && g.Defined && sameShape(g.Params, proto.Params) && sameShape(g.Returns, proto.Returns) {
+				all = append(all, g)
+			}
 		}
+		d.meant[proto] = all
 	}
 	return all
 }
@@ -315,8 +329,12 @@ func (d *decoder) allotRegisters() error {
 	return nil
 }
 
-// take reserves bytes of the register file.
+// take reserves bytes of the register file. Beyond the limit it gives a place that is taken already; decode refuses the program then.
 func (d *decoder) take(n uint32) uint32 {
+	if d.next+n > maxFile {
+		d.full = true
+		return 4
+	}
 	at := d.next
 	d.next += n
 	return at

@@ -8,7 +8,10 @@ import (
 )
 
 // shadow is what the checks know of an allocation: which bytes were written, and by which block of the running launch.
-type shadow struct{ pages []atomic.Pointer[shadowPage] }
+type shadow struct {
+	pages []atomic.Pointer[shadowPage] // nil where no access was
+	whole bool                         // all bytes are written before anything happens, as a module's variables are
+}
 
 const shadowPageBytes = 4096
 
@@ -21,8 +24,8 @@ type shadowPage struct {
 	pc      []int32 // of the write
 }
 
-func newShadow(size uint64) *shadow {
-	return &shadow{make([]atomic.Pointer[shadowPage], (size+shadowPageBytes-1)/shadowPageBytes)}
+func newShadow(size uint64, whole bool) *shadow {
+	return &shadow{make([]atomic.Pointer[shadowPage], (size+shadowPageBytes-1)/shadowPageBytes), whole}
 }
 
 // hostWrote tells the checks that the host wrote n bytes, which lie in one allocation.
@@ -52,7 +55,11 @@ func (s *shadow) page(off uint64) *shadowPage {
 	if q := p.Load(); q != nil {
 		return q
 	}
-	p.CompareAndSwap(nil, new(shadowPage))
+	q := new(shadowPage)
+	if s.whole {
+		q.mark(0, shadowPageBytes)
+	}
+	p.CompareAndSwap(nil, q)
 	return p.Load()
 }
 

@@ -116,6 +116,9 @@ func (l *launch) fail(block int64, f *Fault) {
 // stopped says whether a block need not go on: the launch was cancelled, or an earlier block has failed.
 func (l *launch) stopped(block int64) bool { return l.canceled.Load() || l.failed.Load() < block }
 
+// maxBlockBytes is the most memory of the host for the registers and the local memory of a block: twice what 1024 threads with the most local memory take.
+const maxBlockBytes = 1 << 30
+
 // check says what is wrong with a launch.
 func (g *GPU) check(e *Entry, c Config, args []uint64) error {
 	p := e.prog
@@ -153,8 +156,11 @@ func (g *GPU) check(e *Entry, c Config, args []uint64) error {
 	if p.reqThreads != [3]int{} && p.reqThreads != c.Block {
 		return fail("blocks of %v threads: it is compiled for %v (.reqntid)", c.Block, p.reqThreads)
 	}
-	if c.Shared < 0 || p.sharedBytes()+c.Shared > g.chip.SharedBlock {
-		return fail("%d bytes of shared memory (%d static, %d dynamic): %s allows %d a block", p.sharedBytes()+c.Shared, p.sharedBytes(), c.Shared, g.chip.Name, g.chip.SharedBlock)
+	if c.Shared < 0 || c.Shared > g.chip.SharedBlock-p.sharedBytes() {
+		return fail("%d static and %d dynamic bytes of shared memory: %s allows %d a block", p.sharedBytes(), c.Shared, g.chip.Name, g.chip.SharedBlock)
+	}
+	if bytes := ceilDiv(n, lanes) * (int(p.fileBytes) + lanes*p.localBytes()); bytes > maxBlockBytes {
+		return fail("a block of %d threads takes %d bytes of the host for its registers and local memory: at most %d", n, bytes, maxBlockBytes)
 	}
 	return nil
 }

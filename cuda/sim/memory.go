@@ -90,10 +90,7 @@ func (g *GPU) allocate(n int, name string) (*allocation, error) {
 	}
 	a := &allocation{addr: g.next, size: uint64(n), data: data, base: unsafe.Pointer(unsafe.SliceData(data)), name: name, mapped: mapped}
 	if g.options.Sanitize {
-		a.shadow = newShadow(a.size)
-		if name != "" { // a module's variable is initialised
-			a.shadow.hostWrote(0, a.size)
-		}
+		a.shadow = newShadow(a.size, name != "")
 	}
 	g.next += span + guardGap + addressUnit // an odd multiple of the unit, so that nothing happens to be aligned to more
 	g.used += int64(n)

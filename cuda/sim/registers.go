@@ -148,7 +148,10 @@ func (s bitset) each(f func(i int32)) {
 func estimateRegisters(g *flow) int {
 	const reserve = 4 // addresses, what rescheduling keeps alive
 	weight := registerWeights(g.f)
-	in := g.liveIn()
+	in, ok := g.liveIn()
+	if !ok {
+		return 255
+	}
 	peak := 0
 	var defs, uses []int32
 	live := newBitset(len(g.f.Regs))
@@ -178,15 +181,24 @@ func estimateRegisters(g *flow) int {
 		n = min(n, m)
 	}
 	if p := g.f.Perf; p.MinBlocks > 0 && p.MaxThreads[0] > 0 { // the assembler keeps to it
-		warps := ceilDiv(max(1, p.MaxThreads[0])*max(1, p.MaxThreads[1])*max(1, p.MaxThreads[2]), 32)
-		n = min(n, 65536/32/(warps*p.MinBlocks)/8*8)
+		warps := ceilDiv(product(p.MaxThreads), 32)
+		n = min(n, 65536/32/warps/p.MinBlocks/8*8)
 	}
 	return min(max(n, 16), 255)
 }
 
-// liveIn is the registers that are live at the start of each block.
-func (g *flow) liveIn() []bitset {
+// The limits on the analysis of liveness, beyond which there is none: bits of a set of registers for each block, and words that it looks at.
+const (
+	maxLiveBits = 1 << 28
+	maxLiveWork = 1 << 31
+)
+
+// liveIn is the registers that are live at the start of each block; false where they are too many to tell.
+func (g *flow) liveIn() ([]bitset, bool) {
 	n := len(g.f.Regs)
+	if len(g.blocks)*n > maxLiveBits {
+		return nil, false
+	}
 	in := make([]bitset, len(g.blocks))
 	gen, kill := make([]bitset, len(g.blocks)), make([]bitset, len(g.blocks))
 	var defs, uses []int32
@@ -208,9 +220,13 @@ func (g *flow) liveIn() []bitset {
 		}
 	}
 	out := newBitset(n)
+	order, work := g.postorder(), 0
 	for changed := true; changed; {
 		changed = false
-		for b := len(g.blocks) - 1; b >= 0; b-- {
+		for _, b := range order {
+			if work += len(out) * (2 + len(g.blocks[b].next)); work > maxLiveWork {
+				return nil, false
+			}
 			clear(out)
 			for _, s := range g.blocks[b].next {
 				union(out, in[s])
@@ -223,7 +239,35 @@ func (g *flow) liveIn() []bitset {
 			}
 		}
 	}
-	return in
+	return in, true
+}
+
+// postorder lists the blocks that can be reached, each after those that it leads to but for the ends of loops: what flows against the control passes
+// through the list about as often as loops are nested.
+func (g *flow) postorder() []int32 {
+	list := make([]int32, 0, len(g.blocks))
+	if len(g.blocks) == 0 {
+		return list
+	}
+	type visit struct{ block, edge int32 }
+	seen := make([]bool, len(g.blocks))
+	seen[0] = true
+	for stack := []visit{{0, 0}}; len(stack) > 0; {
+		v := &stack[len(stack)-1]
+		next := g.blocks[v.block].next
+		if int(v.edge) == len(next) {
+			list = append(list, v.block)
+			stack = stack[:len(stack)-1]
+			continue
+		}
+		to := next[v.edge]
+		v.edge++
+		if !seen[to] {
+			seen[to] = true
+			stack = append(stack, visit{to, 0})
+		}
+	}
+	return list
 }
 
 func union(a, b bitset) {

@@ -15,9 +15,6 @@ import (
 // virtualBase is the first offset that stands for a virtual register.
 const virtualBase = 1 << 30
 
-// maxLiveBits bounds the memory of the liveness analysis; beyond it every register has its own place.
-const maxLiveBits = 1 << 28
-
 // codeSpan is the code of a basic block.
 type codeSpan struct{ block, from, to int32 }
 
@@ -31,20 +28,14 @@ type interval struct {
 func (d *decoder) assign(f *ptx.Func) {
 	list := d.intervals(f)
 	slices.SortFunc(list, func(a, b interval) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.reg, b.reg)) })
+	ends := slices.SortedFunc(slices.Values(list), func(a, b interval) int { return cmp.Or(cmp.Compare(a.to, b.to), cmp.Compare(a.reg, b.reg)) })
 	var free [2][]uint32 // by shape
-	var active []interval
 	place := make([]uint32, len(f.Regs))
 	for _, iv := range list {
-		kept := active[:0]
-		for _, a := range active {
-			if a.to < iv.from {
-				s := shapeOf(f.Regs[a.reg].Type)
-				free[s] = append(free[s], place[a.reg])
-				continue
-			}
-			kept = append(kept, a)
+		for ; ends[0].to < iv.from; ends = ends[1:] {
+			s := shapeOf(f.Regs[ends[0].reg].Type)
+			free[s] = append(free[s], place[ends[0].reg])
 		}
-		active = append(kept, iv)
 		s := shapeOf(f.Regs[iv.reg].Type)
 		if n := len(free[s]); n > 0 {
 			place[iv.reg], free[s] = free[s][n-1], free[s][:n-1]
@@ -90,24 +81,27 @@ func (d *decoder) intervals(f *ptx.Func) []interval {
 			extend(v.Reg, last)
 		}
 	}
-	if len(g.blocks)*len(f.Regs) > maxLiveBits {
+	if live, ok := g.liveIn(); !ok { // every register has its own place
 		for r := range list {
 			list[r].from, list[r].to = first, last
+			d.maybeUnset(f, int32(r))
 		}
 	} else if len(g.blocks) > 0 {
-		d.liveRanges(f, g, spans, extend)
+		d.liveRanges(f, g, live, spans, extend)
 	}
 	return slices.DeleteFunc(list, func(iv interval) bool { return iv.from < 0 || f.Regs[iv.reg].Type == ptx.Pred })
 }
 
-// liveRanges extends the intervals of registers over the places where they are live, written or read.
-func (d *decoder) liveRanges(f *ptx.Func, g *flow, spans []codeSpan, extend func(r, at int32)) {
-	in := g.liveIn()
-	in[0].each(func(r int32) {
-		if f.Regs[r].Type != ptx.Pred {
-			d.unset = append(d.unset, d.regs[f][r])
-		}
-	})
+// maybeUnset notes a register that may be read before it is written.
+func (d *decoder) maybeUnset(f *ptx.Func, r int32) {
+	if f.Regs[r].Type != ptx.Pred {
+		d.unset = append(d.unset, d.regs[f][r])
+	}
+}
+
+// liveRanges extends the intervals of registers over the places where they are live, written or read; in is those that are live where blocks begin.
+func (d *decoder) liveRanges(f *ptx.Func, g *flow, in []bitset, spans []codeSpan, extend func(r, at int32)) {
+	in[0].each(func(r int32) { d.maybeUnset(f, r) })
 	var defs, uses []int32
 	for _, s := range spans {
 		in[s.block].each(func(r int32) { extend(r, 2*s.from) })

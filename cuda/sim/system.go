@@ -30,14 +30,18 @@ func (d *decoder) system(in *ptx.Instr, name string, site *callSite) (*inst, err
 	for i := range site.args {
 		o := &site.args[i]
 		off, ok := d.locals[o.Var]
-		if o.Kind != ptx.Symbol || !ok {
-			return nil, fmt.Errorf("argument %d is no .param variable", i)
+		if need := [...]int{8, 8, 4, 8, 8}[i]; o.Kind != ptx.Symbol || !ok || o.Var.Size < need { // the third is the line of an assertion
+			return nil, fmt.Errorf("argument %d is no .param variable of %d bytes", i, need)
 		}
 		out.x = append(out.x, uint32(off))
 	}
-	out.d = 0
-	if len(site.results) == 1 && site.results[0].Kind == ptx.Symbol {
-		out.d = uint32(d.locals[site.results[0].Var])
+	for i := range site.results {
+		o := &site.results[i]
+		off, ok := d.locals[o.Var]
+		if i > 0 || name != "vprintf" || o.Kind != ptx.Symbol || !ok || o.Var.Size < 4 {
+			return nil, fmt.Errorf("result %d of %s: want one .param variable of 4 bytes for vprintf, none for others", i, name)
+		}
+		out.d = uint32(off)
 	}
 	return out, nil
 }
