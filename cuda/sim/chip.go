@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"math"
 	"os"
 	"path"
@@ -108,9 +110,10 @@ func ChipNamed(name string) (*Chip, error) {
 	return ParseChip(name, text)
 }
 
-// ParseChip reads a chip's description. file names it in errors. Unknown and missing keys, and figures without provenance, are errors.
+// ParseChip reads a chip's description. file names it in errors. Unknown and missing keys, keys that occur twice, and figures without provenance are errors.
 func ParseChip(file string, text []byte) (*Chip, error) {
-	if err := checkKeys(text); err != nil {
+	found, err := checkKeys(text)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	dec := json.NewDecoder(strings.NewReader(string(text)))
@@ -118,6 +121,12 @@ func ParseChip(file string, text []byte) (*Chip, error) {
 	c := new(Chip)
 	if err := dec.Decode(c); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, atLine(text, err))
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, fmt.Errorf("%s: line %d: there is more text behind the chip", file, lineAt(text, dec.InputOffset()))
+	}
+	if err := checkNames(found); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
@@ -131,6 +140,19 @@ var (
 	latencyKinds = []string{"alu", "f64", "sfu", "shared", "l1", "l2", "dram", "mma", "barrier"}
 	ceilingKinds = []string{"dram", "l2", "f32", "tensor", "mma"}
 	energyKinds  = []string{"idle", "f32", "tensor", "shared", "l2", "dram"}
+)
+
+// most is the largest value of a figure that the simulator can work with; others are at most maxFigure, and at least minFigure or 0.
+var most = map[string]float64{
+	"sms": 1 << 12, "sub_cores": 64, "warps": 1 << 10, "blocks": 1 << 10, "threads_block": 1024,
+	"registers": 1 << 24, "register_unit": 1 << 16, "registers_max": 1 << 12,
+	"memory_bytes": globalEnd - globalBase, "l2_bytes": 1 << 32, "l1_bytes": 1 << 28,
+	"shared_sm": sharedSpan, "shared_block": sharedSpan, "shared_static": sharedSpan, "shared_reserve": sharedSpan, "shared_unit": 1 << 16,
+}
+
+const (
+	minFigure = 1e-18
+	maxFigure = 1e18
 )
 
 // Validate says which figures are missing, impossible or without provenance; all of them, not just the first.
@@ -161,8 +183,14 @@ func (c *Chip) Validate() error {
 		if math.IsNaN(v) || math.IsInf(v, 0) || v < 0 || v == 0 && !zero {
 			fail("%s is %v: want a positive number", name, v)
 		}
-		if strings.HasPrefix(name, "ceilings.") && v > 1 {
+		limit := most[name]
+		switch {
+		case strings.HasPrefix(name, "ceilings.") && v > 1:
 			fail("%s is %v: want a share of the peak, at most 1", name, v)
+		case limit > 0 && v > limit:
+			fail("%s is %v: want at most %v", name, v, limit)
+		case v > maxFigure || v > 0 && v < minFigure:
+			fail("%s is %v: want %v to %v", name, v, minFigure, maxFigure)
 		}
 		known(name)
 	})
@@ -229,8 +257,25 @@ func (c *Chip) Source(figure string) Source {
 	return c.Provenance[table]
 }
 
-// checkKeys finds keys that occur twice in an object, which encoding/json would take silently.
-func checkKeys(text []byte) error {
+// checkNames compares the chip's keys with those of a description, which encoding/json takes in capitals too, and does not miss.
+func checkNames(found map[string]bool) error {
+	var errs []error
+	t := reflect.TypeFor[Chip]()
+	for i := range t.NumField() {
+		name := t.Field(i).Tag.Get("json")
+		if !found[name] {
+			errs = append(errs, fmt.Errorf("%s is missing", name))
+		}
+		delete(found, name)
+	}
+	for _, key := range slices.Sorted(maps.Keys(found)) {
+		errs = append(errs, fmt.Errorf("unknown field %q", key))
+	}
+	return errors.Join(errs...)
+}
+
+// checkKeys gives the keys of the outermost object, and finds keys that occur twice in an object, which encoding/json would take silently.
+func checkKeys(text []byte) (outer map[string]bool, err error) {
 	dec := json.NewDecoder(strings.NewReader(string(text)))
 	type object struct {
 		keys map[string]bool // nil in an array
@@ -240,7 +285,7 @@ func checkKeys(text []byte) error {
 	for {
 		tok, err := dec.Token()
 		if err != nil {
-			return nil // the decoder reports the end and faults better
+			return outer, nil // the decoder reports the end and faults better
 		}
 		top := len(open) - 1
 		switch d, isDelim := tok.(json.Delim); {
@@ -250,7 +295,7 @@ func checkKeys(text []byte) error {
 		case top >= 0 && open[top].keys != nil && open[top].key:
 			key := tok.(string)
 			if open[top].keys[key] {
-				return fmt.Errorf("line %d: key %q occurs twice", lineAt(text, dec.InputOffset()), key)
+				return nil, fmt.Errorf("line %d: key %q occurs twice", lineAt(text, dec.InputOffset()), key)
 			}
 			open[top].keys[key] = true
 			open[top].key = false
@@ -260,7 +305,11 @@ func checkKeys(text []byte) error {
 		}
 		switch tok {
 		case json.Delim('{'):
-			open = append(open, object{keys: map[string]bool{}, key: true})
+			keys := map[string]bool{}
+			if outer == nil {
+				outer = keys
+			}
+			open = append(open, object{keys: keys, key: true})
 		case json.Delim('['):
 			open = append(open, object{})
 		}

@@ -89,7 +89,7 @@ func TestBadChipFiles(t *testing.T) {
 	}
 	for _, c := range []struct{ name, old, new, want string }{
 		{"unknown key", `"sms": 132`, `"sms": 132, "smz": 1`, `"smz"`},
-		{"missing figure", `  "sms": 132,`, ``, "sms is 0: want a positive number"},
+		{"missing figure", `  "sms": 132,`, ``, "sms is missing"},
 		{"negative", `"sms": 132`, `"sms": -1`, "sms is -1"},
 		{"fraction", `"sms": 132`, `"sms": 1.5`, "line 5"},
 		{"twice", `"sms": 132`, "\"sms\": 132,\n\"sms\": 1", `line 6: key "sms" occurs twice`},
@@ -104,6 +104,15 @@ func TestBadChipFiles(t *testing.T) {
 		{"syntax", `"sms": 132,`, `"sms": 132`, "line 6"},
 		{"cut off", `"power": 700`, `"power": 7` + "\x00", "line"},
 		{"huge", `"sms": 132`, `"sms": 1e999`, "line 5"},
+		{"missing figure that may be 0", `"launch_host": 2e-06,`, ``, "launch_host is missing"},
+		{"key in capitals", `"sms": 132`, `"SMS": 132`, `unknown field "SMS"`},
+		{"key again in capitals", `"sms": 132`, `"sms": 132, "SMS": 1`, `unknown field "SMS"`},
+		{"no value", `"sms": 132`, `"sms": null`, "sms is 0: want a positive number"},
+		{"more text", "    \"tensor.b1\": {\"from\": \"assumed\", \"note\": \"the xor form is absent; taken as none\"}\n  }\n}", "    \"tensor.b1\": {\"from\": \"assumed\"}\n  }\n}\n{}", "more text"},
+		{"more threads than the simulator's blocks have", `"threads_block": 1024`, `"threads_block": 4096`, "threads_block is 4096: want at most 1024"},
+		{"cache beyond the host's memory", `"l2_bytes": 52428800`, `"l2_bytes": 5242880000000000`, "l2_bytes is 5.24288e+15: want at most"},
+		{"multiprocessors beyond int", `"sms": 132`, `"sms": 4611686018427387904`, "sms is 4.6"},
+		{"rate too small", `"memory_rate": 3352000000000.0`, `"memory_rate": 1e-300`, "memory_rate is 1e-300: want 1e-18 to 1e+18"},
 	} {
 		bad := strings.Replace(string(text), c.old, c.new, 1)
 		if bad == string(text) {
