@@ -1,40 +1,19 @@
 package sim
 
 import (
-	"fmt"
 	"unsafe"
 
 	"palladio/cuda/sim/ptx"
 )
 
-// aluOf finds the operation of an arithmetic instruction. It is false for an opcode that is none; the error is about a variant of a known opcode
-// that does not exist here.
-func aluOf(f *ptx.Func, in *ptx.Instr) (alu, bool, error) {
+// aluOf finds the operation of an arithmetic instruction. It is false for an opcode that is none, and for a variant of one that does not exist here.
+func aluOf(f *ptx.Func, in *ptx.Instr) (alu, bool) {
 	find, ok := aluOps[in.Op]
 	if !ok {
-		return alu{}, false, nil
+		return alu{}, false
 	}
 	op := find(f, in)
-	if op.lane == nil && op.compare == nil && op.multi == nil {
-		return alu{}, true, fmt.Errorf("line %d: the simulator has no %s", in.Line, in.Name)
-	}
-	if n := registers(in); len(op.dst)+len(op.src) > n {
-		return alu{}, true, fmt.Errorf("line %d: %s has %d operands, want %d", in.Line, in.Name, n, len(op.dst)+len(op.src))
-	}
-	return op, true, nil
-}
-
-// registers is the number of operands, elements of vectors and pairs counted one by one.
-func registers(in *ptx.Instr) int {
-	n := 0
-	for _, o := range in.Operands {
-		if o.Kind == ptx.Vector || o.Kind == ptx.Pair {
-			n += len(o.Elems)
-		} else {
-			n++
-		}
-	}
-	return n
+	return op, op.lane != nil || op.compare != nil || op.multi != nil
 }
 
 // aluOps finds the operation by the opcode; an alu without operation means that there is no such variant.

@@ -132,35 +132,55 @@ func shift(in *ptx.Instr) alu {
 	return op
 }
 
-// lop3 is any logical function of three words, given by its table of truth.
+// lop3 is any logical function of three words, given by its table of truth. With .and or .or it also gives whether the result is not 0, combined with a
+// predicate.
 func lop3(_ *ptx.Func, in *ptx.Instr) alu {
-	if len(in.Operands) != 5 || in.Operands[4].Kind != ptx.Immediate || in.Type(0) != ptx.B32 || len(in.Mods) != 0 {
+	combined := len(in.Mods) == 1 && len(in.Operands) == 6 && in.Operands[0].Kind == ptx.Pair
+	if !combined && (len(in.Mods) != 0 || len(in.Operands) != 5) || in.Type(0) != ptx.B32 || in.Operands[4].Kind != ptx.Immediate {
 		return alu{}
 	}
-	lut := in.Operands[4].Bits
+	op := lop3Lanes(in.Operands[4].Bits)
+	if !combined {
+		a := lane3(op, ptx.B32, ptx.B32)
+		a.decoded = 1
+		return a
+	}
+	combine := combiner(in)
+	return alu{
+		dst: []ptx.Type{ptx.B32, ptx.Pred}, src: []ptx.Type{ptx.B32, ptx.B32, ptx.B32, ptx.B32, ptx.Pred},
+		multi: func(r []*reg) { // d, p, a, b, c, the table, q
+			q, p := r[6][0], uint32(0)
+			op(r[0], r[2], r[3], r[4])
+			for i, v := range r[0] {
+				p |= bit(v != 0) << i
+			}
+			r[1][0] = combine(p, q)
+		},
+	}
+}
+
+// lop3Lanes is the function with the table of truth lut.
+func lop3Lanes(lut uint64) laneOp {
+	switch lut & 0xff {
+	case 0x80:
+		return each32(func(a, b, c uint32) uint32 { return a & b & c })
+	case 0xfe:
+		return each32(func(a, b, c uint32) uint32 { return a | b | c })
+	case 0x96:
+		return each32(func(a, b, c uint32) uint32 { return a ^ b ^ c })
+	case 0xea:
+		return each32(func(a, b, c uint32) uint32 { return a&b | c })
+	}
 	var term [8]uint32
 	for i := range term {
 		term[i] = -uint32(lut >> i & 1)
 	}
-	var op laneOp
-	switch lut & 0xff {
-	case 0x80:
-		op = each32(func(a, b, c uint32) uint32 { return a & b & c })
-	case 0xfe:
-		op = each32(func(a, b, c uint32) uint32 { return a | b | c })
-	case 0x96:
-		op = each32(func(a, b, c uint32) uint32 { return a ^ b ^ c })
-	case 0xea:
-		op = each32(func(a, b, c uint32) uint32 { return a&b | c })
-	default:
-		op = each32(func(a, b, c uint32) uint32 {
-			// Choose by c among four functions of a and b, bit by bit.
-			lo := ^a&^b&term[0] | ^a&b&term[2] | a&^b&term[4] | a&b&term[6]
-			hi := ^a&^b&term[1] | ^a&b&term[3] | a&^b&term[5] | a&b&term[7]
-			return lo&^c | hi&c
-		})
-	}
-	return lane3(op, ptx.B32, ptx.B32)
+	return each32(func(a, b, c uint32) uint32 {
+		// Choose by c among four functions of a and b, bit by bit.
+		lo := ^a&^b&term[0] | ^a&b&term[2] | a&^b&term[4] | a&b&term[6]
+		hi := ^a&^b&term[1] | ^a&b&term[3] | a&^b&term[5] | a&b&term[7]
+		return lo&^c | hi&c
+	})
 }
 
 // funnel is shf: a shift of the 64 bits b:a by c, of which the left one keeps the high and the right one the low word.
@@ -403,6 +423,9 @@ func signExtend(in *ptx.Instr) alu {
 		return alu{}
 	}
 	signed := t.Signed()
+	if t != ptx.U32 && t != ptx.S32 {
+		return alu{}
+	}
 	return alu{dst: []ptx.Type{t}, src: []ptx.Type{t, ptx.U32}, lane: each32(func(a, n, _ uint32) uint32 {
 		n = amount(n)
 		if n == 0 {

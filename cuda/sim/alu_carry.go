@@ -124,6 +124,10 @@ func dotProduct(in *ptx.Instr) alu {
 		}
 		return v
 	}
+	whole := func(t ptx.Type) bool { return t == ptx.U32 || t == ptx.S32 }
+	if !whole(ta) || !whole(tb) || (in.Op == "dp2a") != (in.Has("lo") != in.Has("hi")) {
+		return alu{}
+	}
 	sa, sb := ta.Signed(), tb.Signed()
 	first := 0
 	if in.Has("hi") {

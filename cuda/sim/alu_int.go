@@ -295,7 +295,7 @@ func multiplyAdd(in *ptx.Instr) alu {
 // multiply24 is mul24 and mad24: products of the low 24 bits, of which lo is the low 32 bits and hi bits 16 to 47.
 func multiply24(in *ptx.Instr) alu {
 	t, shift, add, sat := in.Type(0), 0, in.Op == "mad24", in.Has("sat")
-	if t != ptx.U32 && t != ptx.S32 {
+	if t != ptx.U32 && t != ptx.S32 || in.Has("lo") == in.Has("hi") {
 		return alu{}
 	}
 	if in.Has("hi") {

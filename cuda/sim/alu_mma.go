@@ -30,8 +30,7 @@ const (
 // matrixMultiply is mma.
 func matrixMultiply(in *ptx.Instr) alu {
 	var s mma
-	var ok bool
-	if s.m, s.n, s.k, ok = matrixShape(in); !ok || len(in.Types) != 4 || !in.Has("sync") {
+	if s.m, s.n, s.k = mmaShape(in); s.m == 0 || len(in.Types) != 4 || !in.Has("sync") {
 		return alu{}
 	}
 	s.d, s.a, s.b = in.Type(0), in.Type(1), in.Type(2)
@@ -72,26 +71,22 @@ func repeat(list []ptx.Type, t ptx.Type, n int) []ptx.Type {
 	return list
 }
 
-// matrixShape reads the modifier mMnNkK.
-func matrixShape(in *ptx.Instr) (m, n, k int, ok bool) {
-	for _, mod := range in.Mods {
-		var v [3]int
-		at, fine := 0, true
-		for i, letter := range []byte("mnk") {
-			if at >= len(mod) || mod[at] != letter {
-				fine = false
-				break
-			}
-			for at++; at < len(mod) && mod[at] >= '0' && mod[at] <= '9' && v[i] < 1000; at++ {
-				v[i] = 10*v[i] + int(mod[at]-'0')
-			}
+// matrixShape reads a modifier mMnNkK of the shapes that there are.
+func matrixShape(mod string) (m, n, k int, ok bool) {
+	var v [3]int
+	at := 0
+	for i, letter := range []byte("mnk") {
+		if at >= len(mod) || mod[at] != letter {
+			return 0, 0, 0, false
 		}
-		if fine && at == len(mod) {
-			return v[0], v[1], v[2], (v[0] == 8 || v[0] == 16) && v[1] == 8
+		for at++; at < len(mod) && isDigit(mod[at]) && v[i] < 1000; at++ {
+			v[i] = 10*v[i] + int(mod[at]-'0')
 		}
 	}
-	return 0, 0, 0, false
+	return v[0], v[1], v[2], at == len(mod) && (v[0] == 8 || v[0] == 16) && v[1] == 8
 }
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // operation finds the function for the types; nil where the shape does not go with them.
 func (s *mma) operation() multiOp {

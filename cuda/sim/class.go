@@ -232,26 +232,8 @@ func flops(in *ptx.Instr) (count int, warp bool) {
 // mmaShape is the shape of an mma instruction, 0 when its name has none.
 func mmaShape(in *ptx.Instr) (m, n, k int) {
 	for _, mod := range in.Mods {
-		if len(mod) < 6 || mod[0] != 'm' {
-			continue
-		}
-		var v [3]int
-		at := -1
-		for i := range len(mod) {
-			switch c := mod[i]; {
-			case at < 2 && c == "mnk"[at+1]:
-				at++
-			case at >= 0 && c >= '0' && c <= '9' && v[at] < 1<<16:
-				v[at] = v[at]*10 + int(c-'0')
-			default:
-				at = 3
-			}
-			if at == 3 {
-				break
-			}
-		}
-		if at == 2 {
-			return v[0], v[1], v[2]
+		if m, n, k, ok := matrixShape(mod); ok {
+			return m, n, k
 		}
 	}
 	return 0, 0, 0

@@ -14,8 +14,7 @@ import (
 func (d *decoder) copyAsync(in *ptx.Instr) (*inst, error) {
 	switch {
 	case !in.Has("async") || in.Has("bulk") || in.Has("mbarrier") || in.Has("tensor"):
-		d.unknown = append(d.unknown, fmt.Sprintf("%s (line %d)", in.Name, in.Line))
-		return nil, nil
+		return d.unknownInstr(in)
 	case in.Has("commit_group"):
 		return d.copySync(copyCommit, 0), nil
 	case in.Has("wait_all"):

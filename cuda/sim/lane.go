@@ -40,6 +40,7 @@ type alu struct {
 	multi   multiOp
 	// dst and src are the types of the operands, vectors flattened: they say how wide the registers are and what immediates mean.
 	dst, src  []ptx.Type
+	decoded   int  // last operands that the operation has in itself
 	usesCarry bool // a multi that has the carry flags of the lanes as a last operand
 	allLanes  bool // a multi that all lanes of the warp execute together
 }

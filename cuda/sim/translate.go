@@ -30,22 +30,26 @@ func init() {
 
 // translate decodes an instruction, but for its guard. nil is nothing to do. Branches name blocks, which become pcs later.
 func (d *decoder) translate(in *ptx.Instr, j int) (*inst, error) {
-	if in.Op == "bra" {
+	switch t := translators[in.Op]; {
+	case !knownModifiers(in):
+		return d.unknownInstr(in)
+	case in.Op == "bra":
 		return d.branch(in, j)
-	}
-	if t := translators[in.Op]; t != nil {
+	case t != nil:
 		return t(d, in)
 	}
-	a, known, err := aluOf(d.fn, in)
-	if err != nil {
-		return nil, err
-	}
+	a, known := aluOf(d.fn, in)
 	if !known {
-		d.unknown = append(d.unknown, fmt.Sprintf("%s (line %d)", in.Name, in.Line))
-		return nil, nil
+		return d.unknownInstr(in)
 	}
 	vectorised(in, &a)
 	return d.arithmetic(in, &a)
+}
+
+// unknownInstr notes an instruction for the list of those that nobody knows.
+func (d *decoder) unknownInstr(in *ptx.Instr) (*inst, error) {
+	d.unknown = append(d.unknown, fmt.Sprintf("%s (line %d)", in.Name, in.Line))
+	return nil, nil
 }
 
 // branch decodes bra.
@@ -86,8 +90,8 @@ func (d *decoder) arithmetic(in *ptx.Instr, a *alu) (*inst, error) {
 		return d.comparison(in, a)
 	}
 	ops := flatten(in)
-	if len(ops) < len(a.dst)+len(a.src) || len(ops) > maxOperands-1 {
-		return nil, errOperands
+	if n := len(a.dst) + len(a.src) + a.decoded; len(ops) != n || n > maxOperands-1 {
+		return nil, fmt.Errorf("%d operands: want %d", len(ops), n)
 	}
 	out := &inst{}
 	var offs []uint32
