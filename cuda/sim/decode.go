@@ -519,6 +519,9 @@ func (d *decoder) source(o *ptx.Operand, t ptx.Type) (uint32, error) {
 		v, err := immediate(o, t)
 		return d.constant(s, v), err
 	case ptx.SpecialName:
+		if o.Special == ptx.IsExplicitCluster && s == predicate { // clusters of one block are implied
+			return d.constant(s, 0), nil
+		}
 		if changes(o.Special) || specialWide(o.Special) != (s == wide) || s == predicate {
 			return 0, fmt.Errorf("special register %s cannot be an operand of type %s", o.Special, t)
 		}

@@ -29,7 +29,7 @@ func changes(s ptx.Special) bool {
 
 // specialWide says whether a special register has 64 bits.
 func specialWide(s ptx.Special) bool {
-	return s == ptx.Clock64 || s == ptx.GlobalTimer || s == ptx.GridID
+	return s == ptx.Clock64 || s == ptx.GlobalTimer || s == ptx.GridID || s == ptx.CurrentGraphExec
 }
 
 // set writes the register's value.
@@ -94,6 +94,8 @@ func (s special) uniform(w *warp, l *launch) uint64 {
 		return uint64(c.Shared)
 	case ptx.TotalSmemSize:
 		return uint64(c.Shared + b.prog.sharedBytes())
+	case ptx.AggrSmemSize:
+		return uint64(sharedBase + c.Shared + b.prog.sharedBytes())
 	case ptx.ReservedSmemEnd, ptx.ReservedSmemCap:
 		return sharedBase
 	}

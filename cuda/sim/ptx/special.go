@@ -37,6 +37,7 @@ const (
 	GlobalTimerHi
 	DynamicSmemSize
 	TotalSmemSize
+	AggrSmemSize
 	ClusteridX
 	ClusteridY
 	ClusteridZ
@@ -55,6 +56,7 @@ const (
 	ReservedSmemBegin
 	ReservedSmemEnd
 	ReservedSmemCap
+	CurrentGraphExec
 	PerfCounter // %pm0 and the like
 	EnvReg      // %envreg0 and the like: 0
 	numSpecials
@@ -67,14 +69,14 @@ var specialNames = [numSpecials]string{
 	LaneMaskEq: "%lanemask_eq", LaneMaskLe: "%lanemask_le", LaneMaskLt: "%lanemask_lt", LaneMaskGe: "%lanemask_ge", LaneMaskGt: "%lanemask_gt",
 	Clock: "%clock", ClockHi: "%clock_hi", Clock64: "%clock64",
 	GlobalTimer: "%globaltimer", GlobalTimerLo: "%globaltimer_lo", GlobalTimerHi: "%globaltimer_hi",
-	DynamicSmemSize: "%dynamic_smem_size", TotalSmemSize: "%total_smem_size",
+	DynamicSmemSize: "%dynamic_smem_size", TotalSmemSize: "%total_smem_size", AggrSmemSize: "%aggr_smem_size",
 	ClusteridX: "%clusterid.x", ClusteridY: "%clusterid.y", ClusteridZ: "%clusterid.z",
 	NClusteridX: "%nclusterid.x", NClusteridY: "%nclusterid.y", NClusteridZ: "%nclusterid.z",
 	ClusterCtaidX: "%cluster_ctaid.x", ClusterCtaidY: "%cluster_ctaid.y", ClusterCtaidZ: "%cluster_ctaid.z",
 	ClusterNCtaidX: "%cluster_nctaid.x", ClusterNCtaidY: "%cluster_nctaid.y", ClusterNCtaidZ: "%cluster_nctaid.z",
 	ClusterCtaRank: "%cluster_ctarank", ClusterNCtaRank: "%cluster_nctarank", IsExplicitCluster: "%is_explicit_cluster",
 	ReservedSmemBegin: "%reserved_smem_offset_begin", ReservedSmemEnd: "%reserved_smem_offset_end", ReservedSmemCap: "%reserved_smem_offset_cap",
-	PerfCounter: "%pm0", EnvReg: "%envreg0",
+	CurrentGraphExec: "%current_graph_exec", PerfCounter: "%pm0", EnvReg: "%envreg0",
 }
 
 var specialsByName = func() map[string]Special {
