@@ -273,16 +273,20 @@ func simLaunchKernel(h C.CUfunction, gx, gy, gz, bx, by, bz, shared C.uint, hs C
 	return success
 }
 
-// args reads the parameters: a pointer each, to a value of the declared size.
+// args reads the parameters: a pointer each, to a value of the declared size, into cells of 8 bytes.
 func (f *simFunction) args(params *unsafe.Pointer) []uint64 {
-	args := make([]uint64, f.entry.Params())
-	if len(args) == 0 {
+	n := f.entry.Params()
+	if n == 0 {
 		return nil
 	}
-	for i, p := range unsafe.Slice(params, len(args)) {
-		var cell [8]byte
-		copy(cell[:], unsafe.Slice((*byte)(p), min(8, f.entry.ParamBytes(i))))
-		args[i] = binary.LittleEndian.Uint64(cell[:])
+	var args []uint64
+	for i, p := range unsafe.Slice(params, n) {
+		value := unsafe.Slice((*byte)(p), f.entry.ParamBytes(i))
+		for len(value) > 0 {
+			var cell [8]byte
+			value = value[copy(cell[:], value):]
+			args = append(args, binary.LittleEndian.Uint64(cell[:]))
+		}
 	}
 	return args
 }

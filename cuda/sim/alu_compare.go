@@ -148,6 +148,10 @@ func comparing(in *ptx.Instr, t ptx.Type) compareOp {
 		switch name {
 		case "equ", "neu", "ltu", "leu", "gtu", "geu", "num", "nan":
 			return nil
+		case "lo", "ls", "hi", "hs": // of unsigned numbers
+			if t.Signed() {
+				return nil
+			}
 		}
 	}
 	switch t {

@@ -57,15 +57,31 @@ func (d *decoder) atomic(in *ptx.Instr) (*inst, error) {
 			return nil, err
 		}
 	}
-	switch t.Size() {
-	case 8:
+	switch {
+	case t == ptx.F32 && in.Has("add"):
+		out.mem.move = atomicAddF32(atomicNarrow(f))
+	case t.Size() == 8:
 		out.mem.move = atomicWide(f)
-	case 4:
+	case t.Size() == 4:
 		out.mem.move = atomicNarrow(f)
 	default:
 		out.mem.move = atomicHalf(f)
 	}
 	return out, nil
+}
+
+// atomicAddF32 is add in shared memory, and elsewhere add that flushes numbers below the normal ones to zeros, as the ISA says of global memory.
+func atomicAddF32(add mover) mover {
+	flushing := atomicNarrow(func(old, b, _ uint64) uint64 {
+		sum := math.Float32bits(flush32(uint32(old)) + flush32(uint32(b)))
+		return uint64(math.Float32bits(flush32(sum)))
+	})
+	return func(w *warp, in *inst, base unsafe.Pointer, mask uint32) bool {
+		if base == w.blk.shared {
+			return add(w, in, base, mask)
+		}
+		return flushing(w, in, base, mask)
+	}
 }
 
 // atomicNarrow updates 32-bit words.

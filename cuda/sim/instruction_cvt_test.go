@@ -38,6 +38,9 @@ func TestFloatTables(t *testing.T) {
 		i("add.f16x2 d, a, b;", "b32", "b32 b32", r{0x3c004000, 0x3c00c000, 0x40000000}, r{0x7bff7bff, 0x7bff1400, 0x7c007bff}),
 		i("mul.bf16x2 d, a, b;", "b32", "b32 b32", r{0x40003f80, 0x4040bf80, 0x40c0bf80}),
 		i("fma.rn.f16x2 d, a, b, c;", "b32", "b32 b32 b32", r{0x40003c00, 0x42003c00, 0x3c003c00, 0x47004000}),
+		i("add.rn.f32.f16 d, a, b;", "b32", "b16 b32", r{0x3c00, f32(math.Ldexp(1, -20)), f32(1 + math.Ldexp(1, -20))}, r{0x7c00, f32(-1), infF}),
+		i("sub.rz.f32.bf16 d, a, b;", "b32", "b16 b32", r{0x3f80, f32(math.Ldexp(1, -60)), 0x3f7fffff}, r{0x3f80, one, zero}),
+		i("fma.rn.f32.f16 d, a, b, c;", "b32", "b16 b16 b32", r{0x3c01, 0x3c01, f32(-1), 0x3b001000}, r{0x4000, 0x4200, one, f32(7)}),
 		// 1 + 2^-23 squared has bits 2^-22 and 2^-46: less than the rounded square leaves just the latter, which two roundings would lose.
 		i("fma.rn.f32 d, a, b, c;", "b32", "b32 b32 b32", r{0x3f800001, 0x3f800001, 0xbf800002, f32(math.Ldexp(1, -46))},
 			// The product is half-way between two floats; the addend decides, far below what float64 holds beside it.

@@ -129,6 +129,8 @@ func TestBits(t *testing.T) {
 		i("lop3.b32 d, a, b, c, 0xfe;", "b32", "b32 b32 b32", r{0xff00, 0xf0f0, 0xcccc, 0xfffc}),
 		i("lop3.b32 d, a, b, c, 0x96;", "b32", "b32 b32 b32", r{0xff00, 0xf0f0, 0xcccc, 0xff00 ^ 0xf0f0 ^ 0xcccc}),
 		i("lop3.b32 d, a, b, c, 0xea;", "b32", "b32 b32 b32", r{0xff00, 0xf0f0, 0xcccc, 0xfccc}),
+		i("lop3.or.b32 d|x, a, b, c, 0x80, e;", "b32 pred", "b32 b32 b32 pred", r{0xff00, 0xf0f0, 0xcccc, 0, 0xc000, 1}, r{0xff00, 0xf0f0, 0x0ccc, 0, 0, 0}, r{0xff00, 0xf0f0, 0x0ccc, 1, 0, 1}),
+		i("lop3.and.b32 d|x, a, b, c, 0x80, !e;", "b32 pred", "b32 b32 b32 pred", r{0xff00, 0xf0f0, 0xcccc, 0, 0xc000, 1}, r{0xff00, 0xf0f0, 0xcccc, 1, 0xc000, 0}),
 		i("lop3.b32 d, a, b, c, 0xca;", "b32", "b32 b32 b32", r{0xff00, 0x1234, 0x5678, 0x1278}),
 		i("shf.l.wrap.b32 d, a, b, c;", "b32", "b32 b32 b32", r{0x80000000, 1, 1, 3}, r{0x80000000, 1, 33, 3}, r{7, 9, 32, 9}),
 		i("shf.l.clamp.b32 d, a, b, c;", "b32", "b32 b32 b32", r{0x80000000, 1, 1, 3}, r{7, 9, 33, 7}, r{7, 9, 32, 7}),

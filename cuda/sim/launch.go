@@ -29,8 +29,8 @@ type launch struct {
 	threads int64
 }
 
-// Launch runs an entry point over a grid and waits for its end. args are the parameters, each in the low bytes of a cell. Where blocks
-// fail, the error is that of the first in the order of the grid, a *Fault; memory is then as the kernel left it.
+// Launch runs an entry point over a grid and waits for its end. args are the parameters, each in the low bytes of a cell, or in as many cells as it fills.
+// Where blocks fail, the error is that of the first in the order of the grid, a *Fault; memory is then as the kernel left it.
 func (g *GPU) Launch(ctx context.Context, e *Entry, c Config, args []uint64) (*Report, error) {
 	if g.options.Sanitize || g.options.Profile {
 		return g.inspect(ctx, e, c, args, g.options.Profile)
@@ -128,13 +128,12 @@ func (g *GPU) check(e *Entry, c Config, args []uint64) error {
 	if e.module.gpu != g {
 		return fail("its module is loaded on another GPU")
 	}
-	if len(args) != len(p.params) {
-		return fail("given %d arguments, want %d", len(args), len(p.params))
+	cells := 0
+	for _, q := range p.params {
+		cells += q.cells()
 	}
-	for i, q := range p.params {
-		if q.size > 8 {
-			return fail("parameter %d (%s) has %d bytes: an argument is at most 8", i, q.name, q.size)
-		}
+	if len(args) != cells {
+		return fail("given %d arguments of 8 bytes, want %d", len(args), cells)
 	}
 	limits := [3]int{math.MaxInt32, 65535, 65535}
 	threads := [3]int{1024, 1024, 64}
@@ -168,10 +167,13 @@ func (g *GPU) check(e *Entry, c Config, args []uint64) error {
 // pack lays the arguments out as the parameters of the entry point.
 func (e *Entry) pack(args []uint64) []byte {
 	b := make([]byte, e.prog.paramBytes+8)
-	for i, q := range e.prog.params {
-		var cell [8]byte
-		binary.LittleEndian.PutUint64(cell[:], args[i])
-		copy(b[q.offset:], cell[:q.size])
+	for _, q := range e.prog.params {
+		value := b[q.offset : q.offset+q.size]
+		for len(value) > 0 {
+			var cell [8]byte
+			binary.LittleEndian.PutUint64(cell[:], args[0])
+			value, args = value[copy(value, cell[:]):], args[1:]
+		}
 	}
 	return b[:e.prog.paramBytes]
 }

@@ -181,7 +181,7 @@ func (m *Module) Entry(name string) (*Entry, error) {
 // Name is the entry point's name.
 func (e *Entry) Name() string { return e.prog.name }
 
-// Params is the number of parameters, and ParamBytes the size of one.
+// Params is the number of parameters.
 func (e *Entry) Params() int { return len(e.prog.params) }
 
 // ParamBytes is the size of parameter i.

@@ -42,6 +42,9 @@ type param struct {
 	offset, size uint32
 }
 
+// cells is the arguments of 8 bytes that the parameter takes.
+func (p param) cells() int { return ceilDiv(int(p.size), 8) }
+
 // placed is a variable at its place.
 type placed struct {
 	name       string

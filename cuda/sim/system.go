@@ -126,12 +126,13 @@ func (w *warp) format(lane int, format string, args uint64) string {
 			out.WriteByte(format[i])
 			continue
 		}
-		spec, size := "%", uint64(4)
+		spec, width := "%", 32
 		for i++; i < len(format) && strings.IndexByte("-+ #0123456789.*lhzjt", format[i]) >= 0; i++ {
 			switch c := format[i]; c {
 			case 'l', 'z', 'j', 't':
-				size = 8
-			case 'h':
+				width = 64
+			case 'h': // of the int that a short or a char becomes
+				width = max(8, width/2)
 			case '*':
 				spec += fmt.Sprint(int32(next(4)))
 			default:
@@ -141,7 +142,7 @@ func (w *warp) format(lane int, format string, args uint64) string {
 		if i >= len(format) || len(spec) > 32 {
 			break
 		}
-		out.WriteString(w.convert(lane, spec, format[i], size, next))
+		out.WriteString(w.convert(lane, spec, format[i], width, next))
 		if out.Len() > 4*maxPrint {
 			break
 		}
@@ -149,28 +150,25 @@ func (w *warp) format(lane int, format string, args uint64) string {
 	return out.String()
 }
 
-// convert formats one argument. Widths beyond 512 are cut.
-func (w *warp) convert(lane int, spec string, verb byte, size uint64, next func(uint64) uint64) string {
+// convert formats one argument, an integer of width bits. Numbers of more than three digits in the format are left out.
+func (w *warp) convert(lane int, spec string, verb byte, width int, next func(uint64) uint64) string {
 	for _, part := range strings.FieldsFunc(spec, func(r rune) bool { return r < '0' || r > '9' }) {
 		if len(strings.TrimLeft(part, "0")) > 3 {
 			spec = "%"
 		}
 	}
+	integer := func(signed bool) uint64 { return extend(next(uint64(max(4, width/8))), 64-width, signed) }
 	switch verb {
 	case '%':
 		return "%"
 	case 'd', 'i':
-		v := int64(next(size))
-		if size == 4 {
-			v = int64(int32(v))
-		}
-		return fmt.Sprintf(spec+"d", v)
+		return fmt.Sprintf(spec+"d", int64(integer(true)))
 	case 'u':
-		return fmt.Sprintf(spec+"d", next(size))
+		return fmt.Sprintf(spec+"d", integer(false))
 	case 'x', 'X', 'o':
-		return fmt.Sprintf(spec+string(verb), next(size))
+		return fmt.Sprintf(spec+string(verb), integer(false))
 	case 'c':
-		return fmt.Sprintf(spec+"c", rune(next(4)&0xff))
+		return fmt.Sprintf(spec+"s", []byte{byte(next(4))})
 	case 'p':
 		return fmt.Sprintf("%#x", next(8))
 	case 's':

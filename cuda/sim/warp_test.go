@@ -186,6 +186,25 @@ func TestAtomics(t *testing.T) {
 		{"max", "red.global.max.s32 [%a], %t;", 8*96 - 1},
 		{"or", "shl.b32 %lane, 1, %lane; red.global.or.b32 [%a], %lane;", fullMask},
 		{"f32", "red.global.add.f32 [%a], 0f3F800000;", 0x44400000},
+		{"f32 below the normal numbers in global memory", "red.global.add.f32 [%a], 0f00000010;", 0},
+		{"f32 below the normal numbers at a generic address", "red.add.f32 [%a], 0f00000010;", 0},
+		{"f32 whose sum is below the normal numbers", `
+	.reg .pred %p;
+	setp.eq.u32 %p, %t, 0;
+	@%p atom.global.add.f32 %old, [%a], 0f00C00000;
+	@%p atom.global.add.f32 %old, [%a], 0f80A00000;`, 0},
+		{"f32 below the normal numbers in shared memory", `
+	.shared .b32 s[1];
+	.reg .pred %p;
+	.reg .u32 %i;
+	mov.u32 %i, %tid.x;
+	setp.eq.u32 %p, %i, 0;
+	@%p st.shared.u32 [s], 0;
+	bar.sync 0;
+	red.shared.add.f32 [s], 0f00000010;
+	bar.sync 0;
+	@%p ld.shared.u32 %i, [s];
+	@%p red.global.max.u32 [%a], %i;`, 16 * 96},
 		{"f16x2", "red.global.add.noftz.f16x2 [%a], 0x3C004000;", 0x62006600},
 		{"cas lock", `
 	.reg .pred %p;
@@ -275,179 +294,6 @@ func TestContextStopsAKernel(t *testing.T) {
 	}
 }
 
-func TestCalls(t *testing.T) {
-	const text = `.version 8.0
-.target sm_80
-.address_size 64
-.func (.param .b32 result) square(.param .b32 x)
-{
-	.reg .u32 %a;
-	ld.param.u32 %a, [x];
-	mul.lo.u32 %a, %a, %a;
-	st.param.u32 [result], %a;
-	ret;
-}
-.func (.reg .u32 %result) twice(.reg .u32 %x)
-{
-	.reg .pred %p;
-	.reg .u32 %odd;
-	.local .align 8 .b8 depot[16];
-	.reg .u64 %l;
-	mov.u64 %l, depot;
-	cvta.local.u64 %l, %l;
-	st.u32 [%l+4], %x;
-	and.b32 %odd, %x, 1;
-	setp.eq.u32 %p, %odd, 1;
-	@%p bra ODD;
-	ld.u32 %result, [%l+4];
-	add.u32 %result, %result, %x;
-	ret;
-ODD:
-	mul.lo.u32 %result, %x, 3;
-	ret;
-}
-.visible .entry k(.param .u64 p)
-{
-	.reg .u64 %out, %off, %f, %g;
-	.reg .u32 %t, %a, %b;
-	.reg .pred %p;
-	.param .b32 arg, res;
-	mov.u32 %t, %tid.x;
-	ld.param.u64 %out, [p];
-	mul.wide.u32 %off, %t, 4;
-	add.u64 %out, %out, %off;
-	setp.lt.u32 %p, %t, 5;
-	mov.u32 %a, 0;
-	@%p bra SKIP;
-	st.param.u32 [arg], %t;
-	call.uni (res), square, (arg);
-	ld.param.u32 %a, [res];
-SKIP:
-	call (%b), twice, (%t);
-	add.u32 %a, %a, %b;
-	@%p call (%b), twice, (%a);
-	@%p add.u32 %a, %b, 1000000;
-	st.global.u32 [%out], %a;
-	ret;
-}
-`
-	g := testGPU(t, Options{})
-	e := loadKernel(t, g, text)
-	out := words(t, g, make([]uint32, 64))
-	if _, err := g.Launch(t.Context(), e, Config{Grid: [3]int{1, 1, 1}, Block: [3]int{64, 1, 1}}, []uint64{out}); err != nil {
-		t.Fatal(err)
-	}
-	twice := func(x uint32) uint32 {
-		if x&1 == 1 {
-			return 3 * x
-		}
-		return 2 * x
-	}
-	for i, v := range readWords(t, g, out, 64) {
-		x := uint32(i)
-		want := twice(x)
-		if x >= 5 {
-			want += x * x
-		} else {
-			want = twice(want) + 1000000
-		}
-		if v != want {
-			t.Fatalf("thread %d wrote %d, want %d", i, v, want)
-		}
-	}
-}
-
-func TestIndirectCallsAndBranches(t *testing.T) {
-	const text = `.version 8.0
-.target sm_80
-.address_size 64
-.func (.param .b32 r) one(.param .b32 x) { .reg .u32 %a; ld.param.u32 %a, [x]; add.u32 %a, %a, 1; st.param.u32 [r], %a; ret; }
-.func (.param .b32 r) two(.param .b32 x) { .reg .u32 %a; ld.param.u32 %a, [x]; add.u32 %a, %a, 2; st.param.u32 [r], %a; ret; }
-.global .u64 table[2] = {one, two};
-.visible .entry k(.param .u64 p)
-{
-	.reg .u64 %out, %off, %f;
-	.reg .u32 %t, %a, %m;
-	.param .b32 arg, res;
-	mov.u32 %t, %tid.x;
-	ld.param.u64 %out, [p];
-	mul.wide.u32 %off, %t, 4;
-	add.u64 %out, %out, %off;
-	and.b32 %a, %t, 1;
-	mul.wide.u32 %off, %a, 8;
-	mov.u64 %f, table;
-	add.u64 %f, %f, %off;
-	ld.global.u64 %f, [%f];
-	st.param.u32 [arg], %t;
-P:	.callprototype (.param .b32 _) _ (.param .b32 _);
-	call (res), %f, (arg), P;
-	ld.param.u32 %a, [res];
-	and.b32 %m, %t, 3;
-T:	.branchtargets B0, B1, B2, B1;
-	brx.idx %m, T;
-B0: add.u32 %a, %a, 1000; bra END;
-B1: add.u32 %a, %a, 2000; bra END;
-B2: add.u32 %a, %a, 3000;
-END:
-	activemask.b32 %m;
-	setp.ne.u32 %p, %m, -1;
-	@%p trap;
-	st.global.u32 [%out], %a;
-	ret;
-	.reg .pred %p;
-}
-`
-	g := testGPU(t, Options{})
-	e := loadKernel(t, g, strings.Replace(strings.Replace(text, "\t.reg .pred %p;\n", "", 1), "	.reg .u64 %out", "	.reg .pred %p;\n	.reg .u64 %out", 1))
-	out := words(t, g, make([]uint32, 64))
-	if _, err := g.Launch(t.Context(), e, Config{Grid: [3]int{1, 1, 1}, Block: [3]int{64, 1, 1}}, []uint64{out}); err != nil {
-		t.Fatal(err)
-	}
-	for i, v := range readWords(t, g, out, 64) {
-		x := uint32(i)
-		if want := x + 1 + x&1 + [4]uint32{1000, 2000, 3000, 2000}[x&3]; v != want {
-			t.Fatalf("thread %d wrote %d, want %d", i, v, want)
-		}
-	}
-}
-
-func TestPrint(t *testing.T) {
-	const text = `.version 8.0
-.target sm_80
-.address_size 64
-.extern .func (.param .b32 r) vprintf(.param .b64 f, .param .b64 a);
-.global .align 1 .b8 format[] = {116, 32, 37, 100, 44, 32, 37, 46, 50, 102, 10, 0};
-.visible .entry k()
-{
-	.local .align 8 .b8 depot[16];
-	.reg .u64 %l, %f;
-	.reg .u32 %t;
-	.param .b64 a0, a1;
-	.param .b32 r;
-	mov.u64 %l, depot;
-	cvta.local.u64 %l, %l;
-	mov.u32 %t, %tid.x;
-	st.u32 [%l], %t;
-	st.f64 [%l+8], 0d3FF8000000000000;
-	mov.u64 %f, format;
-	cvta.global.u64 %f, %f;
-	st.param.b64 [a0], %f;
-	st.param.b64 [a1], %l;
-	call (r), vprintf, (a0, a1);
-	ret;
-}
-`
-	var out strings.Builder
-	g := testGPU(t, Options{Print: &out})
-	e := loadKernel(t, g, text)
-	if _, err := g.Launch(t.Context(), e, Config{Grid: [3]int{1, 1, 1}, Block: [3]int{3, 1, 1}}, nil); err != nil {
-		t.Fatal(err)
-	}
-	if want := "t 0, 1.50\nt 1, 1.50\nt 2, 1.50\n"; out.String() != want {
-		t.Errorf("printed %q, want %q", out.String(), want)
-	}
-}
-
 func TestAsynchronousCopies(t *testing.T) {
 	got, err := perThread(t, Options{}, 1, 64, `
 	.shared .align 16 .b8 s[1024];
@@ -519,6 +365,64 @@ FILL:
 		trans := 3000 + 10*2*c + g | (3000+10*(2*c+1)+g)<<16
 		return plain ^ trans
 	})
+}
+
+// TestMatrixStores stores matrices with stmatrix and reads them word by word: element (row, column) of matrix j is 1000 j + 10 row + column.
+func TestMatrixStores(t *testing.T) {
+	for _, trans := range []string{"", ".trans"} {
+		got, err := perThread(t, Options{}, 1, 32, `
+	.shared .align 16 .b8 s[512];
+	.reg .u32 %s, %a, %b, %c, %d, %j;
+	mov.u32 %s, s;
+	mad.lo.u32 %s, %t, 16, %s;
+	// The lane's elements of matrix 0: row t/4, columns 2(t%4) and the next.
+	shr.u32 %a, %t, 2;
+	and.b32 %b, %t, 3;
+	mul.lo.u32 %a, %a, 10;
+	mad.lo.u32 %a, %b, 2, %a;
+	mad.lo.u32 %a, %a, 0x10001, 0x10000;
+	add.u32 %b, %a, 0x3e803e8;
+	add.u32 %c, %b, 0x3e803e8;
+	add.u32 %d, %c, 0x3e803e8;
+	stmatrix.sync.aligned.m8n8.x4`+trans+`.shared.b16 [%s], {%a, %b, %c, %d};
+	bar.sync 0;
+	mov.u32 %s, s;
+	mad.lo.u32 %s, %t, 4, %s;
+	ld.shared.u32 %a, [%s];
+	ld.shared.u32 %b, [%s+384];
+	shl.b32 %b, %b, 16;
+	add.u32 %a, %a, %b;
+	st.global.u32 [%out], %a;`)
+		expect(t, got, err, func(i uint32) uint32 {
+			row, column := i/4, 2*(i%4)
+			lo, hi := 10*row+column, 10*row+column+1
+			if trans != "" {
+				lo, hi = 10*column+row, 10*(column+1)+row
+			}
+			return lo | hi<<16 + (3000+lo)<<16
+		})
+	}
+	for n, elems := range map[string]string{"x1": "{%a}", "x2": "{%a, %b}"} {
+		got, err := perThread(t, Options{}, 1, 32, `
+	.shared .align 16 .b8 s[512];
+	.reg .u32 %s, %a, %b;
+	mov.u32 %s, s;
+	mad.lo.u32 %s, %t, 16, %s;
+	st.shared.v4.u32 [%s], {0, 0, 0, 0};
+	mov.u32 %a, %t;
+	add.u32 %b, %t, 100;
+	bar.sync 0;
+	stmatrix.sync.aligned.m8n8.`+n+`.shared.b16 [%s], `+elems+`;
+	ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%a, %b}, [%s];
+	mad.lo.u32 %a, %b, 1000, %a;
+	st.global.u32 [%out], %a;`)
+		expect(t, got, err, func(i uint32) uint32 {
+			if n == "x1" {
+				return i
+			}
+			return i + 1000*(i+100)
+		})
+	}
 }
 
 func TestPartialLastWarp(t *testing.T) {
