@@ -190,7 +190,7 @@ func (o *Options) gpuTable(ctx context.Context, name, unit string, rivals []stri
 		}
 		p, err := o.startPeer(ctx, r, 1)
 		if errors.Is(err, errRivalAbsent) { // the suite runs where there is no PyTorch, too
-			t.Absent = append(t.Absent, err.Error())
+			t.absent = append(t.absent, err.Error())
 			continue
 		}
 		if err != nil {

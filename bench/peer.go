@@ -24,8 +24,8 @@ type contender interface {
 
 var errNotOffered = errors.New("not offered")
 
-// errRivalAbsent is wrapped by startPeer's error where the rival is not installed or does not run here.
-var errRivalAbsent = errors.New("it is not installed or does not start (make peers installs those of CPUs; python3 needs a PyTorch that sees the GPU)")
+// errRivalAbsent is wrapped by startPeer's error where the rival is not installed or does not start.
+var errRivalAbsent = errors.New("not there")
 
 // peer is a rival in its own process; bench/peers/protocol.h describes the conversation.
 type peer struct {
@@ -54,6 +54,14 @@ var peerSpecs = map[string]peerSpec{
 	"pytorch":          {argv: []string{"/usr/bin/python3", "torch_peer.py"}},
 	torchGPU:           {argv: []string{"python3", "torch_gpu_peer.py"}, path: true},
 	torchCompiled:      {argv: []string{"python3", "torch_gpu_peer.py"}, path: true, env: []string{"PEER_COMPILE=1"}},
+}
+
+// remedy says what the rival needs.
+func (s peerSpec) remedy() string {
+	if s.path {
+		return "python3 needs a PyTorch that sees the GPU"
+	}
+	return "make peers installs it"
 }
 
 // startPeer starts a rival on some number of threads, or on the GPU that is measured.
@@ -92,14 +100,14 @@ func (o *Options) startPeer(ctx context.Context, label string, threads int) (*pe
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("rival %s: %w: %w", label, err, errRivalAbsent)
+		return nil, fmt.Errorf("rival %s: %w: %w (%s)", label, errRivalAbsent, err, s.remedy())
 	}
 	p := &peer{label: label, cmd: cmd, in: in, out: bufio.NewReader(out)}
 	line, err := p.out.ReadString('\n')
 	version, ok := strings.CutPrefix(strings.TrimSpace(line), "ready ")
 	if err != nil || !ok {
 		p.close()
-		return nil, fmt.Errorf("rival %s: %w", label, errRivalAbsent)
+		return nil, fmt.Errorf("rival %s: %w: it does not start (%s)", label, errRivalAbsent, s.remedy())
 	}
 	p.version = version
 	return p, nil

@@ -40,7 +40,8 @@ type Machine struct {
 type Result struct {
 	When    time.Time         `json:"when"`
 	Machine Machine           `json:"machine"`
-	Rivals  map[string]string `json:"rivals"` // versions
+	Rivals  map[string]string `json:"rivals"`           // versions
+	Absent  []string          `json:"absent,omitempty"` // rivals that were asked for and are not there, and why
 	Tables  []Table           `json:"tables"`
 	Bars    []Bar             `json:"bars"`
 }
@@ -49,11 +50,11 @@ type Result struct {
 type Table struct {
 	Name       string            `json:"name"`
 	Threads    int               `json:"threads"`
-	Contenders []string          `json:"contenders"`       // ours first
-	Absent     []string          `json:"absent,omitempty"` // rivals that were asked for and are not there, and why
+	Contenders []string          `json:"contenders"` // ours first
 	Rows       []Row             `json:"rows"`
 	unit       string            // "GFLOP/s", "TFLOP/s", "GB/s" or "ms"
 	versions   map[string]string // of the rivals
+	absent     []string          // rivals that were asked for and are not there, and why
 }
 
 // Bar is something that the run was held against.
@@ -121,6 +122,9 @@ func (r *Result) Print(w io.Writer) error {
 	} else {
 		fmt.Fprintf(w, "%s, %s, %d cores: %.0f GFLOP/s on one, %.0f on all; copy %.1f GB/s on one, %.1f on all\n",
 			r.Machine.CPU, r.Machine.Level, r.Machine.Cores, r.Machine.Peak.F32, r.Machine.PeakAll.F32, r.Machine.Peak.Copy, r.Machine.PeakAll.Copy)
+	}
+	for _, a := range r.Absent {
+		fmt.Fprintln(w, a)
 	}
 	for _, t := range r.Tables {
 		if err := t.print(w); err != nil {
@@ -193,13 +197,7 @@ func (t Table) print(w io.Writer) error {
 		}
 		fmt.Fprintf(tw, "%s\t%s\t\n", strings.Join(cells, "\t"), cell)
 	}
-	if err := tw.Flush(); err != nil {
-		return err
-	}
-	for _, a := range t.Absent {
-		fmt.Fprintln(w, a)
-	}
-	return nil
+	return tw.Flush()
 }
 
 // rivals are the contenders that are not ours.

@@ -83,15 +83,18 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 			return nil, fmt.Errorf("%s: %w", s, err)
 		}
 		r.Tables = append(r.Tables, tables...)
-		if o.Peers {
+		if o.Peers && !o.Small {
 			r.Bars = append(r.Bars, bars...)
 		}
 		for _, t := range tables {
+			r.Absent = append(r.Absent, t.absent...)
 			for name, v := range t.versions {
 				r.Rivals[name] = v
 			}
 		}
 	}
+	slices.Sort(r.Absent)
+	r.Absent = slices.Compact(r.Absent)
 	return r, nil
 }
 
