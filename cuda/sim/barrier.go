@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"strconv"
 
 	"palladio/cuda/sim/ptx"
 )
@@ -95,6 +96,9 @@ func barrierControl(w *warp, in *inst) status {
 	r := &b.barriers[id]
 	if w.obs != nil {
 		w.obs.sync(w, int(w.pc), barrierArrive, w.mask, int(id), int(need))
+		if need != uint32(r.need) && (r.count > 0 || !allZero(r.arrived)) {
+			w.obs.badSync(w, int(w.pc), w.mask, fmt.Sprintf("barrier %d is for %s threads here, and for %s where others wait at it", id, threadCount(int(need)), threadCount(r.need)))
+		}
 		if r.arrived[w.index]&w.mask != 0 {
 			w.obs.badSync(w, int(w.pc), w.mask, fmt.Sprintf("threads arrive at barrier %d twice", id))
 		}
@@ -245,4 +249,22 @@ func (w *warp) settle() {
 			g.state = ready // it comes to the instruction again
 		}
 	}
+}
+
+// threadCount names a barrier's number of threads.
+func threadCount(n int) string {
+	if n == 0 {
+		return "all"
+	}
+	return strconv.Itoa(n)
+}
+
+// allZero says whether no lane of any warp has arrived.
+func allZero(arrived []uint32) bool {
+	for _, lanes := range arrived {
+		if lanes != 0 {
+			return false
+		}
+	}
+	return true
 }

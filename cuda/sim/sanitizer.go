@@ -22,9 +22,10 @@ type sanitizer struct {
 
 // checkedCode is what the checks know of a program before it runs.
 type checkedCode struct {
-	instr     []checkedInstr // by pc
-	registers int            // of all functions
-	granule   int            // bytes of shared memory that are watched together: no access is smaller
+	instr     []checkedInstr      // by pc
+	base      map[*ptx.Func]int32 // number of a function's first register
+	registers int                 // of all functions
+	granule   int                 // bytes of shared memory that are watched together: no access is smaller
 	calls     bool
 }
 
@@ -32,6 +33,8 @@ type checkedCode struct {
 // move arithmetic up over conditions), undefined ones are followed through arithmetic and reported where something depends on them: a store, an address, a
 // guard, a product of matrices.
 type checkedInstr struct {
+	guard int32 // of the instruction, or -1; it has to be defined in all lanes that come here
+	at    int32 // pc of the instruction that has the guard: a branch around a guarded instruction comes before it
 	defs  []int32
 	sinks []int32 // sources that have to be defined
 	flows []int32 // sources that make the destinations undefined where they are
@@ -52,23 +55,30 @@ const (
 
 // checkCode prepares the checks of a program.
 func checkCode(p *program) *checkedCode {
-	c := &checkedCode{instr: make([]checkedInstr, len(p.code)), granule: 16}
-	base := map[*ptx.Func]int32{}
+	c := &checkedCode{instr: make([]checkedInstr, len(p.code)), base: map[*ptx.Func]int32{}, granule: 16}
 	for pc := range p.code {
 		in, fn := p.code[pc].src, p.code[pc].fn
+		ci := &c.instr[pc]
+		ci.guard, ci.at = -1, int32(pc)
+		if _, ok := c.base[fn]; !ok && fn != nil {
+			c.base[fn] = int32(c.registers)
+			c.registers += len(fn.Regs)
+		}
+		if in == nil && p.code[pc].kind == branchKind {
+			ci.at++
+			ci.guard = c.base[fn] + p.code[ci.at].src.Guard
+		}
 		if in == nil || fn == nil {
 			continue
 		}
-		if _, ok := base[fn]; !ok {
-			base[fn] = int32(c.registers)
-			c.registers += len(fn.Regs)
-		}
-		ci := &c.instr[pc]
 		ci.fill(in)
 		for _, list := range [][]int32{ci.defs, ci.sinks, ci.flows} {
 			for i := range list {
-				list[i] += base[fn]
+				list[i] += c.base[fn]
 			}
+		}
+		if in.Guard != ptx.NoReg {
+			ci.guard = c.base[fn] + in.Guard
 		}
 		c.calls = c.calls || in.Op == "call"
 		if m := p.code[pc].mem; m != nil && (m.space == sharedSpace || m.space == genericSpace) {
@@ -78,11 +88,8 @@ func checkCode(p *program) *checkedCode {
 	return c
 }
 
-// fill sorts the registers of an instruction, numbered as in its function.
+// fill sorts the registers of an instruction but its guard, numbered as in its function.
 func (ci *checkedInstr) fill(in *ptx.Instr) {
-	if in.Guard != ptx.NoReg {
-		ci.sinks = append(ci.sinks, in.Guard)
-	}
 	first := destinations(in)
 	depends := first == 0 || dependsOnSources(in.Op)
 	for i := range in.Operands {
@@ -206,15 +213,11 @@ func (u *undefined) set(lanes, mask uint32) {
 func (k *blockChecks) exec(w *warp, pc int, mask uint32) {
 	ci := &k.s.static.instr[pc]
 	regs := k.undefined[int(w.index)*k.s.static.registers:][:k.s.static.registers]
+	if ci.guard >= 0 {
+		k.defined(w, int(ci.at), ci.guard, w.mask, regs)
+	}
 	for _, r := range ci.sinks {
-		bad := regs[r].any() & mask
-		if bad == 0 {
-			continue
-		}
-		k.report(w, pc, bits.TrailingZeros32(bad), InitCheck, "undefined register", 0, func() string {
-			return k.registerName(pc, r) + " is used, and nothing wrote it, or what it is computed from, on the way here"
-		})
-		regs[r].set(0, bad) // once is enough
+		k.defined(w, pc, r, mask, regs)
 	}
 	flow := uint32(0)
 	for _, r := range ci.flows {
@@ -230,6 +233,19 @@ func (k *blockChecks) exec(w *warp, pc int, mask uint32) {
 	for _, r := range ci.defs {
 		regs[r].set(flow, mask)
 	}
+}
+
+// defined reports a register that an instruction depends on in lanes of mask for which it is undefined.
+func (k *blockChecks) defined(w *warp, pc int, r int32, mask uint32, regs []undefined) {
+	bad := regs[r].any() & mask
+	if bad == 0 {
+		return
+	}
+	k.report(w, pc, bits.TrailingZeros32(bad), InitCheck, "undefined register", 0, func() string {
+		fn := k.b.prog.code[pc].fn
+		return fn.Regs[r-k.s.static.base[fn]].Name + " is used, and nothing wrote it, or what it is computed from, on the way here"
+	})
+	regs[r].set(0, bad) // once is enough
 }
 
 // flow is the lanes of an instruction's result that are undefined; those of any source are given.
@@ -324,18 +340,6 @@ func operandParts(o *ptx.Operand, in *ptx.Instr, numbers []int32) []registerPart
 		list = append(list, p)
 	}
 	return list
-}
-
-// registerName is the name of a register of the function of an instruction.
-func (k *blockChecks) registerName(pc int, r int32) string {
-	var plain checkedInstr
-	plain.fill(k.b.prog.code[pc].src)
-	for i, s := range k.s.static.instr[pc].sinks {
-		if s == r {
-			return k.b.prog.code[pc].fn.Regs[plain.sinks[i]].Name
-		}
-	}
-	return "a register"
 }
 
 // access checks an access and gives the lanes for which it can be done.

@@ -134,6 +134,19 @@ func TestPlantedFaults(t *testing.T) {
 		{checkedRun{entry: "copy_waits_too_little", block: [3]int{32}, buffers: []buffer{written(256)}}, RaceCheck, "ld.shared.u32", []string{"asynchronous copy", "tile_cw+512"}},
 		{checkedRun{entry: "unset_register", block: [3]int{32}, buffers: []buffer{written(32)}}, InitCheck, "st.global.u32", []string{"undefined register", "%r3", "thread [16 0 0]"}},
 		{checkedRun{entry: "unset_local", block: [3]int{32}, buffers: []buffer{written(32)}}, InitCheck, "ld.local.u32", []string{"uninitialised local memory"}},
+		{checkedRun{entry: "local_too_far", block: [3]int{32}, buffers: []buffer{written(1)}}, MemCheck, "st.local.u32", []string{"out of bounds", "the thread has 16 bytes of local memory", "offset 0x50"}},
+		{checkedRun{entry: "misaligned_row", block: [3]int{32}, buffers: []buffer{written(1)}}, MemCheck, "ldmatrix.sync.aligned.m8n8.x4.shared.b16", []string{"misaligned", "want a multiple of 16"}},
+		{checkedRun{entry: "atomic_too_far", block: [3]int{32}, buffers: []buffer{written(31)}}, MemCheck, "red.global.add.u32", []string{"out of bounds", "0 bytes past the end of the allocation of 124 bytes", "thread [31 0 0]"}},
+		{checkedRun{entry: "copy_too_far", block: [3]int{32}, buffers: []buffer{written(124)}}, MemCheck, "cp.async.cg.shared.global", []string{"out of bounds", "0 bytes past the end of the allocation of 496 bytes", "thread [31 0 0]"}},
+		{checkedRun{entry: "atomic_and_store", block: [3]int{64}, buffers: []buffer{written(1)}}, RaceCheck, "atom.shared.add.u32", []string{"read after write", "count_as+0", "thread [32 0 0]", "the access of thread [0 0 0]"}},
+		{checkedRun{entry: "some_warps_wait", block: [3]int{96}, buffers: []buffer{written(1)}}, RaceCheck, "ld.shared.u32", []string{"read after write", "tile_sw", "thread [64 0 0]", "the access of thread [0 0 0]"}},
+		{checkedRun{entry: "copy_over_read", block: [3]int{64}, buffers: []buffer{written(256)}}, RaceCheck, "", []string{"no barrier orders it", "tile_co", "the access of thread [32 0 0]"}},
+		{checkedRun{entry: "unset_address", block: [3]int{32}, buffers: []buffer{written(1)}}, InitCheck, "st.shared.u32", []string{"undefined register", "%r4", "thread [0 0 0]"}},
+		{checkedRun{entry: "unset_guard", block: [3]int{32}, buffers: []buffer{written(1)}}, InitCheck, "st.global.u32", []string{"undefined register", "%p2", "thread [0 0 0]"}},
+		{checkedRun{entry: "unset_exit", block: [3]int{32}, buffers: []buffer{written(1)}}, InitCheck, "exit", []string{"undefined register", "%p1", "thread [0 0 0]"}},
+		{checkedRun{entry: "unset_factor", block: [3]int{32}, buffers: []buffer{written(1)}}, InitCheck, "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32", []string{"undefined register", "%r3"}},
+		{checkedRun{entry: "two_counts", block: [3]int{64}, buffers: []buffer{written(1)}}, SyncCheck, "bar.sync", []string{"barrier 1 is for 64 threads here, and for 96", "thread [32 0 0]"}},
+		{checkedRun{entry: "two_places", block: [3]int{32}, buffers: []buffer{written(1)}}, SyncCheck, "shfl.sync.idx.b32", []string{"deadlock", "warp 0 lanes 0xffff0000", "warp 0 lanes 0x0000ffff", "waits for lanes 0xffffffff"}},
 		{checkedRun{entry: "two_blocks", grid: 2, block: [3]int{32}, buffers: []buffer{written(32)}}, RaceCheck, "st.global.u32", []string{"two blocks write", "0 bytes into the allocation of 128 bytes"}},
 	} {
 		t.Run(c.run.entry, func(t *testing.T) {
@@ -144,9 +157,17 @@ func TestPlantedFaults(t *testing.T) {
 			if len(list) == 0 {
 				t.Fatalf("nothing was found (launch: %v)", err)
 			}
+			missed := markedLines(t, c.run.entry)
 			for _, f := range list {
 				if f.Check != c.check || c.instr != "" && f.Instr != c.instr || f.Kernel != c.run.entry {
 					t.Errorf("unexpected: %s", f)
+				}
+				if _, ok := missed[f.Line]; !ok {
+					t.Errorf("line %d of faults.ptx is not marked: %s", f.Line, f)
+				}
+				missed[f.Line] = false
+				if noAddress := f.Check == SyncCheck || strings.Contains(f.What, "undefined register") || strings.Contains(f.What, "null pointer"); f.Addr == 0 && !noAddress {
+					t.Errorf("no address: %s", f)
 				}
 				for _, w := range c.want {
 					if !strings.Contains(f.String(), w) {
@@ -154,8 +175,33 @@ func TestPlantedFaults(t *testing.T) {
 					}
 				}
 			}
+			for line, is := range missed {
+				if is {
+					t.Errorf("the fault of line %d was not found", line)
+				}
+			}
 		})
 	}
+}
+
+// markedLines are the lines of an entry point of faults.ptx that end with the mark of a fault, each with true.
+func markedLines(t *testing.T, entry string) map[int]bool {
+	t.Helper()
+	text, err := os.ReadFile("testdata/faults.ptx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	marked := map[int]bool{}
+	inside := false
+	for i, line := range strings.Split(string(text), "\n") {
+		if strings.HasPrefix(line, ".visible .entry ") {
+			inside = line == ".visible .entry "+entry+"("
+		}
+		if inside && strings.HasSuffix(line, "// fault") {
+			marked[i+1] = true
+		}
+	}
+	return marked
 }
 
 // TestCorrectKernels proves that the checks are silent where nothing is wrong, and leave the results alone.
@@ -171,6 +217,9 @@ func TestCorrectKernels(t *testing.T) {
 		{checkedRun{entry: "warp_exchange", block: [3]int{64}, buffers: []buffer{written(1)}}, func(int) uint32 { return 63 * 32 }},
 		{checkedRun{entry: "histogram", grid: 5, block: [3]int{256}, buffers: []buffer{written(8)}}, func(i int) uint32 { return uint32(i + 5*32) }},
 		{checkedRun{entry: "long_divergence", block: [3]int{64}, buffers: []buffer{{words: 64}}}, func(i int) uint32 { return uint32(20000 * (i%8 + 1)) }},
+		{checkedRun{entry: "decided_guard", block: [3]int{64}, buffers: []buffer{{words: 64}}}, func(i int) uint32 { return uint32(i) }},
+		{checkedRun{entry: "matrix_tile", block: [3]int{32}, buffers: []buffer{{words: 32}}}, func(int) uint32 { return 32 }},
+		{checkedRun{entry: "two_pairs", block: [3]int{128}, buffers: []buffer{{words: 128}}}, func(i int) uint32 { return uint32(i ^ 63) }},
 		{checkedRun{entry: "local_array", block: [3]int{64}, buffers: []buffer{{words: 64}}}, func(i int) uint32 { return [4]uint32{10, 11, uint32(i), uint32(i)}[i%4] }},
 	} {
 		t.Run(c.run.entry, func(t *testing.T) {
