@@ -23,7 +23,7 @@ func accesses() {
 	for i := range 32 {
 		DATA(8*i, U64(63-i))
 	}
-	blend(shifts32, shifts64)
+	blends(shifts32, shifts64)
 	gathers(shifts64)
 }
 
@@ -109,35 +109,30 @@ func measureLanes(name, params, doc string, numbers Mem, narrow bool) {
 	RET()
 }
 
-// blend defines the restoration of the lanes outside a mask.
-func blend(shifts32, shifts64 Mem) {
-	TEXT("blend32AVX2", attr.NOSPLIT, "func(d, old *reg, mask uint32)")
-	Pragma("noescape")
-	Doc("blend32AVX2 is blend32.")
-	d, old := Load(Param("d"), GP64()), Load(Param("old"), GP64())
-	mask, x := YMM(), XMM()
-	VMOVD(Load(Param("mask"), GP32()), x)
-	VPBROADCASTD(x, mask)
-	for i := range 4 {
-		m, y := YMM(), YMM()
-		VPSLLVD(shifts32.Offset(32*i), mask, m)
-		VMOVDQU(Mem{Base: old, Disp: 32 * i}, y)
-		VBLENDVPS(m, Mem{Base: d, Disp: 32 * i}, y, y)
-		VMOVDQU(y, Mem{Base: d, Disp: 32 * i})
+// blends defines the restoration of the lanes outside a mask.
+func blends(shifts32, shifts64 Mem) {
+	broadcast := func() reg.VecVirtual {
+		y, x := YMM(), XMM()
+		VMOVD(Load(Param("mask"), GP32()), x)
+		VPBROADCASTD(x, y)
+		return y
 	}
-	VZEROUPPER()
-	RET()
+	blend("blend32", "d, old *reg, mask uint32", 4, broadcast, func(i int, mask, m Op) { VPSLLVD(shifts32.Offset(32*i), mask, m) }, VBLENDVPS)
+	blend("blend64", "d, old *[32]uint64, mask uint32", 8, maskLanes, func(i int, mask, m Op) { VPSLLVQ(shifts64.Offset(32*i), mask, m) }, VBLENDVPD)
+}
 
-	TEXT("blend64AVX2", attr.NOSPLIT, "func(d, old *[32]uint64, mask uint32)")
+// blend defines one of them: shift brings a lane's bit of the mask to the top.
+func blend(name, params string, steps int, spread func() reg.VecVirtual, shift func(i int, mask, m Op), choose func(m, x, y, z Op)) {
+	TEXT(name+"AVX2", attr.NOSPLIT, "func("+params+")")
 	Pragma("noescape")
-	Doc("blend64AVX2 is blend64.")
-	d, old = Load(Param("d"), GP64()), Load(Param("old"), GP64())
-	mask = maskLanes()
-	for i := range 8 {
+	Doc(name + "AVX2 is " + name + ".")
+	d, old := Load(Param("d"), GP64()), Load(Param("old"), GP64())
+	mask := spread()
+	for i := range steps {
 		m, y := YMM(), YMM()
-		VPSLLVQ(shifts64.Offset(32*i), mask, m)
+		shift(i, mask, m)
 		VMOVDQU(Mem{Base: old, Disp: 32 * i}, y)
-		VBLENDVPD(m, Mem{Base: d, Disp: 32 * i}, y, y)
+		choose(m, Mem{Base: d, Disp: 32 * i}, y, y)
 		VMOVDQU(y, Mem{Base: d, Disp: 32 * i})
 	}
 	VZEROUPPER()

@@ -7,6 +7,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
+// lanesOfWarp is the threads of a warp.
+const lanesOfWarp = 32
+
 // operands are the registers d, a, b and c of a function.
 type operands [4]reg.Register
 
@@ -15,11 +18,12 @@ func (p operands) at(k, i int) Mem { return Mem{Base: p[k], Disp: 32 * i} }
 
 // lanes defines an operation of n sources in so many steps.
 func lanes(name, doc string, n, steps int, step func(p operands, i int)) {
-	lanesWith(name, doc, n, steps, func() {}, step)
+	nothing := func() (none reg.VecVirtual) { return none }
+	lanesWith(name, doc, n, steps, nothing, func(p operands, i int, _ reg.VecVirtual) { step(p, i) })
 }
 
-// lanesWith is lanes with something to do before the steps.
-func lanesWith(name, doc string, n, steps int, before func(), step func(p operands, i int)) {
+// lanesWith is lanes with a register that is set before the steps.
+func lanesWith(name, doc string, n, steps int, set func() reg.VecVirtual, step func(p operands, i int, c reg.VecVirtual)) {
 	TEXT(name+"AVX2", attr.NOSPLIT, "func(d, a, b, c *reg)")
 	Pragma("noescape")
 	Doc(name + "AVX2 computes " + doc)
@@ -27,9 +31,9 @@ func lanesWith(name, doc string, n, steps int, before func(), step func(p operan
 	for k := range n + 1 {
 		p[k] = Load(Param("dabc"[k:k+1]), GP64())
 	}
-	before()
+	c := set()
 	for i := range steps {
-		step(p, i)
+		step(p, i, c)
 	}
 	VZEROUPPER()
 	RET()
@@ -51,6 +55,15 @@ func (p operands) load(k, i int) reg.VecVirtual {
 // store writes vector i of d.
 func (p operands) store(y reg.Register, i int) { VMOVDQU(y, p.at(0, i)) }
 
+// loaded sets a register to a constant.
+func loaded(c Mem) func() reg.VecVirtual {
+	return func() reg.VecVirtual {
+		y := YMM()
+		VMOVDQU(c, y)
+		return y
+	}
+}
+
 // The names of the constants, 32 bytes each.
 func constant(name string, v ...uint32) Mem {
 	m := GLOBL(name, attr.RODATA|attr.NOPTR)
@@ -67,28 +80,45 @@ func canonical(y, nan reg.VecVirtual) {
 	VBLENDVPS(m, nan, y, y)
 }
 
+// binaryLanes is an operation of one instruction on two sources.
+type binaryLanes struct {
+	name, doc string
+	steps     int
+	op        binary
+}
+
+// define writes the operation. With nan, a constant, results that are no number become it.
+func (f binaryLanes) define(nan *Mem) {
+	if nan == nil {
+		lanes(f.name, f.doc, 2, f.steps, func(p operands, i int) { p.store(f.apply(p, i), i) })
+		return
+	}
+	lanesWith(f.name, f.doc, 2, f.steps, loaded(*nan), func(p operands, i int, n reg.VecVirtual) {
+		y := f.apply(p, i)
+		canonical(y, n)
+		p.store(y, i)
+	})
+}
+
+// apply computes vector i.
+func (f binaryLanes) apply(p operands, i int) reg.VecVirtual {
+	y := p.load(1, i)
+	f.op(p.at(2, i), y, y)
+	return y
+}
+
 // arithmetic is the operations of one instruction on each vector.
 func arithmetic() {
 	nan := constant("nanF32", 0x7fffffff)
-	for _, f := range []struct {
-		name, doc string
-		op        binary
-	}{
-		{"addF32", "d = a + b", VADDPS},
-		{"subF32", "d = a - b", VSUBPS},
-		{"mulF32", "d = a · b", VMULPS},
-		{"divF32", "d = a / b", VDIVPS},
+	for _, f := range []binaryLanes{
+		{"addF32", "d = a + b of float32.", 4, VADDPS},
+		{"subF32", "d = a - b of float32.", 4, VSUBPS},
+		{"mulF32", "d = a · b of float32.", 4, VMULPS},
+		{"divF32", "d = a / b of float32.", 4, VDIVPS},
 	} {
-		var n reg.VecVirtual
-		lanesWith(f.name, f.doc+" of float32.", 2, 4, func() { n = YMM(); VMOVDQU(nan, n) }, func(p operands, i int) {
-			y := p.load(1, i)
-			f.op(p.at(2, i), y, y)
-			canonical(y, n)
-			p.store(y, i)
-		})
+		f.define(&nan)
 	}
-	var n reg.VecVirtual
-	lanesWith("fmaF32", "d = a · b + c of float32, rounded once.", 3, 4, func() { n = YMM(); VMOVDQU(nan, n) }, func(p operands, i int) {
+	lanesWith("fmaF32", "d = a · b + c of float32, rounded once.", 3, 4, loaded(nan), func(p operands, i int, n reg.VecVirtual) {
 		y, z := p.load(1, i), p.load(3, i)
 		VFMADD231PS(p.at(2, i), y, z)
 		canonical(z, n)
@@ -105,11 +135,7 @@ func arithmetic() {
 		VPADDD(p.at(3, i), y, y)
 		p.store(y, i)
 	})
-	for _, f := range []struct {
-		name, doc string
-		steps     int
-		op        binary
-	}{
+	for _, f := range []binaryLanes{
 		{"addF64", "d = a + b of float64.", 8, VADDPD},
 		{"subF64", "d = a - b of float64.", 8, VSUBPD},
 		{"mulF64", "d = a · b of float64.", 8, VMULPD},
@@ -133,36 +159,24 @@ func arithmetic() {
 		{"or64", "d = a or b of 64 bits.", 8, three(VPOR)},
 		{"xor64", "d = a xor b of 64 bits.", 8, three(VPXOR)},
 	} {
-		lanes(f.name, f.doc, 2, f.steps, func(p operands, i int) {
-			y := p.load(1, i)
-			f.op(p.at(2, i), y, y)
-			p.store(y, i)
-		})
+		f.define(nil)
 	}
-	for _, f := range []struct {
-		name, doc string
-		op        binary
-	}{
-		{"minF32", "d = min(a, b) of float32: the number where the other is none, -0 below +0.", VMINPS},
-		{"maxF32", "d = max(a, b) of float32: the number where the other is none, -0 below +0.", VMAXPS},
-	} {
-		var n reg.VecVirtual
-		lanesWith(f.name, f.doc, 2, 4, func() { n = YMM(); VMOVDQU(nan, n) }, func(p operands, i int) {
-			x, y, z, m := p.load(1, i), p.load(2, i), YMM(), YMM()
-			f.op(x, y, z) // equal numbers and NaN: the second source, x
-			// Of two zeros, minus if one is (min), plus if one is (max): bits are joined where the numbers are equal.
-			VCMPPS(Imm(0), x, y, m)
-			both := YMM()
-			if f.name == "minF32" {
-				VPOR(x, y, both)
-			} else {
-				VPAND(x, y, both)
-			}
-			VBLENDVPS(m, both, z, z)
-			VCMPPS(Imm(3), x, x, m) // x is no number: y
-			VBLENDVPS(m, y, z, z)
-			canonical(z, n)
-			p.store(z, i)
-		})
-	}
+	extremeF32("minF32", "d = min(a, b) of float32: the number where the other is none, -0 below +0.", VMINPS, three(VPOR), nan)
+	extremeF32("maxF32", "d = max(a, b) of float32: the number where the other is none, -0 below +0.", VMAXPS, three(VPAND), nan)
+}
+
+// extremeF32 defines a minimum or a maximum of float32. zeros joins the bits of equal numbers: of two zeros, minus if one is (min), plus if one is (max).
+func extremeF32(name, doc string, op, zeros binary, nan Mem) {
+	lanesWith(name, doc, 2, 4, loaded(nan), func(p operands, i int, n reg.VecVirtual) {
+		x, y, z, m := p.load(1, i), p.load(2, i), YMM(), YMM()
+		op(x, y, z) // equal numbers and NaN: the second source, x
+		VCMPPS(Imm(0), x, y, m)
+		both := YMM()
+		zeros(x, y, both)
+		VBLENDVPS(m, both, z, z)
+		VCMPPS(Imm(3), x, x, m) // x is no number: y
+		VBLENDVPS(m, y, z, z)
+		canonical(z, n)
+		p.store(z, i)
+	})
 }

@@ -12,21 +12,26 @@ func (p operands) half(k, i int) Mem { return Mem{Base: p[k], Disp: 16 * i} }
 
 // wide is the operations that are more than one instruction, most of them of 64 bits.
 func wide() {
-	lanes("shl64", "d = a << b of 64 bits, b of 32.", 2, 8, func(p operands, i int) {
-		y, n := p.load(1, i), YMM()
-		VPMOVZXDQ(p.half(2, i), n)
-		VPSLLVQ(n, y, y)
-		p.store(y, i)
-	})
-	lanes("shrU64", "d = a >> b of 64 bits, b of 32, filled with zeros.", 2, 8, func(p operands, i int) {
-		y, n := p.load(1, i), YMM()
-		VPMOVZXDQ(p.half(2, i), n)
-		VPSRLVQ(n, y, y)
-		p.store(y, i)
-	})
-	var zero reg.VecVirtual
-	clear := func() { zero = YMM(); VPXOR(zero, zero, zero) }
-	lanesWith("shrS64", "d = a >> b of 64 bits, b of 32, filled with the sign.", 2, 8, clear, func(p operands, i int) {
+	for _, f := range []struct {
+		name, doc string
+		shift     func(n, y, d Op)
+	}{
+		{"shl64", "d = a << b of 64 bits, b of 32.", func(n, y, d Op) { VPSLLVQ(n, y, d) }},
+		{"shrU64", "d = a >> b of 64 bits, b of 32, filled with zeros.", func(n, y, d Op) { VPSRLVQ(n, y, d) }},
+	} {
+		lanes(f.name, f.doc, 2, 8, func(p operands, i int) {
+			y, n := p.load(1, i), YMM()
+			VPMOVZXDQ(p.half(2, i), n)
+			f.shift(n, y, y)
+			p.store(y, i)
+		})
+	}
+	zero := func() reg.VecVirtual {
+		y := YMM()
+		VPXOR(y, y, y)
+		return y
+	}
+	lanesWith("shrS64", "d = a >> b of 64 bits, b of 32, filled with the sign.", 2, 8, zero, func(p operands, i int, zero reg.VecVirtual) {
 		y, n, s := p.load(1, i), YMM(), YMM()
 		VPMOVZXDQ(p.half(2, i), n)
 		VPCMPGTQ(y, zero, s) // all ones where a is negative; its complement is shifted then
@@ -91,50 +96,28 @@ func choices() {
 	for i := range 4 {
 		DATA(8*i, U64(1<<i))
 	}
-	var all, bits reg.VecVirtual
-	TEXT("select32AVX2", attr.NOSPLIT, "func(d, a, b, c *reg)")
-	Pragma("noescape")
-	Doc("select32AVX2 computes d = a in the lanes of the mask c[0], else b, of 32 bits.")
-	p := operands{Load(Param("d"), GP64()), Load(Param("a"), GP64()), Load(Param("b"), GP64()), Load(Param("c"), GP64())}
-	mask := GP32()
-	MOVL(Mem{Base: p[3]}, mask)
-	all, bits = YMM(), YMM()
-	VMOVDQU(bits32, bits)
-	for i := range 4 {
-		m, y, z := YMM(), p.load(1, i), p.load(2, i)
-		x := XMM()
-		VMOVD(mask, x)
-		VPBROADCASTD(x, all)
-		VPAND(bits, all, m)
-		VPCMPEQD(bits, m, m)
-		VPBLENDVB(m, y, z, z)
-		p.store(z, i)
-		SHRL(Imm(8), mask)
-	}
-	VZEROUPPER()
-	RET()
+	choice("select32", "32", 4, bits32, func(x, y Op) { VPBROADCASTD(x, y) }, func(x, y, m Op) { VPCMPEQD(x, y, m) })
+	choice("select64", "64", 8, bits64, func(x, y Op) { VPBROADCASTQ(x, y) }, func(x, y, m Op) { VPCMPEQQ(x, y, m) })
+}
 
-	TEXT("select64AVX2", attr.NOSPLIT, "func(d, a, b, c *reg)")
-	Pragma("noescape")
-	Doc("select64AVX2 computes d = a in the lanes of the mask c[0], else b, of 64 bits.")
-	p = operands{Load(Param("d"), GP64()), Load(Param("a"), GP64()), Load(Param("b"), GP64()), Load(Param("c"), GP64())}
-	mask = GP32()
-	MOVL(Mem{Base: p[3]}, mask)
-	all, bits = YMM(), YMM()
-	VMOVDQU(bits64, bits)
-	for i := range 8 {
-		m, y, z := YMM(), p.load(1, i), p.load(2, i)
-		x := XMM()
+// choice defines selp of the given width: bits has a bit of the mask for each lane of a vector.
+func choice(name, width string, steps int, bits Mem, broadcast func(x, y Op), equal func(x, y, m Op)) {
+	var mask reg.GPVirtual // what is left of it
+	lanesWith(name, "d = a in the lanes of the mask c[0], else b, of "+width+" bits.", 3, steps, loaded(bits), func(p operands, i int, bits reg.VecVirtual) {
+		if i == 0 {
+			mask = GP32()
+			MOVL(Mem{Base: p[3]}, mask)
+		}
+		all, m, x := YMM(), YMM(), XMM()
+		y, z := p.load(1, i), p.load(2, i)
 		VMOVD(mask, x)
-		VPBROADCASTQ(x, all)
+		broadcast(x, all)
 		VPAND(bits, all, m)
-		VPCMPEQQ(bits, m, m)
+		equal(bits, m, m)
 		VPBLENDVB(m, y, z, z)
 		p.store(z, i)
-		SHRL(Imm(4), mask)
-	}
-	VZEROUPPER()
-	RET()
+		SHRL(Imm(uint64(lanesOfWarp/steps)), mask)
+	})
 }
 
 // conversions is cvt.
@@ -161,9 +144,7 @@ func conversions() {
 		VCVTDQ2PS(p.at(1, i), y)
 		p.store(y, i)
 	})
-	var n reg.VecVirtual
-	loadNaN := func() { n = YMM(); VMOVDQU(nan, n) }
-	lanesWith("f16ToF32", "d = a, float32 from the half in the low bits.", 1, 4, loadNaN, func(p operands, i int) {
+	lanesWith("f16ToF32", "d = a, float32 from the half in the low bits.", 1, 4, loaded(nan), func(p operands, i int, n reg.VecVirtual) {
 		// The low half-words of eight lanes side by side.
 		x, y := p.load(1, i), YMM()
 		packed(x)
@@ -171,15 +152,14 @@ func conversions() {
 		canonical(y, n)
 		p.store(y, i)
 	})
-	lanesWith("bf16ToF32", "d = a, float32 from the bfloat16 in the low bits.", 1, 4, loadNaN, func(p operands, i int) {
+	lanesWith("bf16ToF32", "d = a, float32 from the bfloat16 in the low bits.", 1, 4, loaded(nan), func(p operands, i int, n reg.VecVirtual) {
 		y := YMM()
 		VPSLLD(Imm(16), p.load(1, i), y)
 		canonical(y, n)
 		p.store(y, i)
 	})
-	var nanHalf reg.VecVirtual
 	halfNaN := constant("nanHalf", 0x7fff)
-	lanesWith("f32ToF16", "d = a, rounded to the nearest half.", 1, 4, func() { nanHalf = YMM(); VMOVDQU(halfNaN, nanHalf) }, func(p operands, i int) {
+	lanesWith("f32ToF16", "d = a, rounded to the nearest half.", 1, 4, loaded(halfNaN), func(p operands, i int, nanHalf reg.VecVirtual) {
 		y, z, m := p.load(1, i), YMM(), YMM()
 		VCVTPS2PH(Imm(0), y, z.AsX())
 		VPMOVZXWD(z.AsX(), z)
@@ -188,7 +168,7 @@ func conversions() {
 		p.store(z, i)
 	})
 	most, one := constant("roundBF16", 0x7fff), constant("oneBF16", 1)
-	lanesWith("f32ToBF16", "d = a, rounded to the nearest bfloat16.", 1, 4, func() { nanHalf = YMM(); VMOVDQU(halfNaN, nanHalf) }, func(p operands, i int) {
+	lanesWith("f32ToBF16", "d = a, rounded to the nearest bfloat16.", 1, 4, loaded(halfNaN), func(p operands, i int, nanHalf reg.VecVirtual) {
 		y, z, m := p.load(1, i), YMM(), YMM()
 		VPSRLD(Imm(16), y, z)
 		VPAND(one, z, z)
