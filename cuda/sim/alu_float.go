@@ -393,37 +393,29 @@ func extreme(x, y float64, least, nan, xorsign bool) float64 {
 // order is a key of the float with the bits v that sorts as integers do, -0 below +0.
 func order(v uint32) int32 { return int32(v ^ uint32(int32(v)>>31)>>1) }
 
-func minF32(d, a, b, _ *reg) {
-	for i := range d {
-		x, y := a[i], b[i]
-		switch {
-		case x&0x7fffffff > 0x7f800000:
-			x = y
-		case y&0x7fffffff > 0x7f800000:
-		case order(y) < order(x):
-			x = y
-		}
-		if x&0x7fffffff > 0x7f800000 {
-			x = 0x7fffffff
-		}
-		d[i] = x
-	}
-}
+// minF32 and maxF32 are extreme of float32, without .NaN and .xorsign.
+var (
+	minF32 = extremeF32(func(x, y int32) bool { return x < y })
+	maxF32 = extremeF32(func(x, y int32) bool { return x > y })
+)
 
-func maxF32(d, a, b, _ *reg) {
-	for i := range d {
-		x, y := a[i], b[i]
-		switch {
-		case x&0x7fffffff > 0x7f800000:
-			x = y
-		case y&0x7fffffff > 0x7f800000:
-		case order(y) > order(x):
-			x = y
+// extremeF32 takes of two numbers the one whose key in order comes first.
+func extremeF32(first func(x, y int32) bool) laneOp {
+	return func(d, a, b, _ *reg) {
+		for i := range d {
+			x, y := a[i], b[i]
+			switch {
+			case x&0x7fffffff > 0x7f800000:
+				x = y
+			case y&0x7fffffff > 0x7f800000:
+			case first(order(y), order(x)):
+				x = y
+			}
+			if x&0x7fffffff > 0x7f800000 {
+				x = 0x7fffffff
+			}
+			d[i] = x
 		}
-		if x&0x7fffffff > 0x7f800000 {
-			x = 0x7fffffff
-		}
-		d[i] = x
 	}
 }
 

@@ -54,15 +54,19 @@ func addSector(lines []lineAccess, start int, sector uint64) []lineAccess {
 	return append(lines, lineAccess{line, bit})
 }
 
-// distinctBytes counts the bytes that lanes touch, each once.
-func distinctBytes(addr *[32]uint64, mask uint32, size uint64) int {
-	var sorted [32]uint64
-	n := 0
+// sortedAddresses is the addresses of the lanes of mask, in rising order, and their number.
+func sortedAddresses(addr *[32]uint64, mask uint32) (sorted [32]uint64, n int) {
 	for m := mask; m != 0; m &= m - 1 {
 		sorted[n] = addr[bits.TrailingZeros32(m)]
 		n++
 	}
 	slices.Sort(sorted[:n])
+	return sorted, n
+}
+
+// distinctBytes counts the bytes that lanes touch, each once.
+func distinctBytes(addr *[32]uint64, mask uint32, size uint64) int {
+	sorted, n := sortedAddresses(addr, mask)
 	total, end := uint64(0), uint64(0)
 	for _, a := range sorted[:n] {
 		from := max(a, end)
@@ -121,13 +125,7 @@ func groupPasses(addr *[32]uint64, group uint32, size int) int {
 
 // sameAddress is the largest number of lanes that name one address: atomics on it run one after the other.
 func sameAddress(addr *[32]uint64, mask uint32) int {
-	var sorted [32]uint64
-	n := 0
-	for m := mask; m != 0; m &= m - 1 {
-		sorted[n] = addr[bits.TrailingZeros32(m)]
-		n++
-	}
-	slices.Sort(sorted[:n])
+	sorted, n := sortedAddresses(addr, mask)
 	worst, run := 0, 0
 	for i, a := range sorted[:n] {
 		if i > 0 && a != sorted[i-1] {

@@ -6,12 +6,9 @@ import (
 	"testing"
 )
 
-// TestCoverage decodes every form of every instruction that the simulator knows, as PTX spells them. What they compute is tested elsewhere; here an
-// instruction is refused where it should not be.
-func TestCoverage(t *testing.T) {
-	// In a name, {a,b} stands for each of a and b. Operands: h, r, d and p are registers of 16, 32, 64 bits and predicates; digits are immediates.
-	var forms []string
-	for _, form := range strings.Split(strings.TrimSpace(`
+// formTable lists the forms of the instructions that the simulator knows, as PTX spells them. In a name, {a,b} stands for each of a and b. Operands: b, h, r, d
+// and p are registers of 8, 16, 32, 64 bits and predicates.
+const formTable = `
 {add,sub}.{u16,s16} h h h
 {add,sub}.{u32,s32,sat.s32,cc.u32,cc.s32,u16x2,s16x2} r r r
 {add,sub}.{u64,s64,cc.u64,cc.s64} d d d
@@ -325,16 +322,33 @@ griddepcontrol.{wait,launch_dependents}
 setmaxnreg.{inc,dec}.sync.aligned.u32 128
 mapa.u64 d d 0
 mapa.shared::cluster.u32 r r 0
-`), "\n") {
+`
+
+// instructionForms is every form of the table, one by one.
+func instructionForms() []string {
+	var forms []string
+	for _, form := range strings.Split(strings.TrimSpace(formTable), "\n") {
 		forms = append(forms, alternatives(form)...)
 	}
+	return forms
+}
+
+// formOperands separates the operands of a form by commas.
+func formOperands(form string) string {
+	name, operands, _ := strings.Cut(form, " ")
+	return name + " " + strings.Join(strings.Fields(operands), ", ") + ";"
+}
+
+// TestCoverage decodes every form of every instruction that the simulator knows. What they compute is tested elsewhere; here an instruction is refused where
+// it should not be.
+func TestCoverage(t *testing.T) {
+	forms := instructionForms()
 	var text strings.Builder
 	text.WriteString(".version 8.6\n.target sm_90a\n.address_size 64\n.global .u32 g[16];\n.const .u32 c[4] = {1, 2, 3, 4};\n" +
 		".func f() { ret; }\n.func (.reg .b32 r) e(.reg .b32 x) { mov.b32 r, x; ret; }\n")
 	for i, form := range forms {
-		name, operands, _ := strings.Cut(form, " ")
 		fmt.Fprintf(&text, ".entry k%d() { .reg .b8 b; .reg .b16 h; .reg .b32 r; .reg .b64 d; .reg .pred p; .shared .align 16 .b8 s[64];\n"+
-			"T: .branchtargets L, L; T1: .callprototype _ ();\n%s %s; L: ret; }\n", i, name, strings.Join(strings.Fields(operands), ", "))
+			"T: .branchtargets L, L; T1: .callprototype _ ();\n%s L: ret; }\n", i, formOperands(form))
 	}
 	m, err := testGPU(t, Options{}).Load("forms", text.String())
 	if err != nil {

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"math/rand/v2"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -49,89 +50,52 @@ func FuzzLaunch(f *testing.F) {
 	})
 }
 
-// randomKernel writes a kernel whose instructions have names that exist, and operands of any kind.
-func randomKernel(rng *rand.Rand) string {
+// A random operand: registers, and whatever else may stand there.
+var (
+	randomRegisters = map[string][]string{
+		"b": {"%b0"}, "h": {"%h0", "%h1"}, "r": {"%r0", "%r1", "%f0", "%f1"}, "d": {"%rd0", "%rd1", "%fd0"}, "p": {"%p0", "%p1", "%p2"},
+	}
+	randomOperands = strings.Fields("%r0 %r1 %rd0 %rd1 %f0 %fd0 %h0 %p0 !%p1 _ 0 1 -1 31 0xffffffff 16 0f3F800000 0d3FF0000000000000 %tid.x %laneid %clock64 %ctaid.x s g c x f L T " +
+		"[%rd0] [%rd1+4] [%r0] [s] [s+8] [g] [g+4] [c] [x] [p0] [1024] [%rd2+-8] [f] {%r0,%r1} {%h0,%h1} {%rd0,%r1} (%r0) (x) %r0|%p0 _|%p1 %rd0|_")
+	randomWord = regexp.MustCompile(`\b[bhrdp]\b`)
+)
+
+// randomKernel writes a kernel of instructions of the given forms, now and then with a type, an operand or a number of operands that the form does not have.
+func randomKernel(rng *rand.Rand, forms []string) string {
 	pick := func(list []string) string { return list[rng.IntN(len(list))] }
-	types := strings.Fields("b8 b16 b32 b64 u8 u16 u32 u64 s8 s16 s32 s64 f16 f16x2 bf16 bf16x2 f32 f64 pred tf32")
-	names := strings.Fields(`add.T add.rn.T add.cc.T addc.T sub.T mul.lo.T mul.hi.T mul.wide.T mul.T mad.lo.T mad.wide.T fma.rn.T div.T div.rn.T rem.T abs.T neg.T min.T max.T
-		sad.T and.T or.T xor.T not.T shl.T shr.T shf.l.wrap.b32 bfe.T bfi.T bfind.T brev.T clz.T popc.T prmt.b32 lop3.b32 setp.lt.T setp.eq.and.T setp.ltu.T set.gt.u32.T selp.T
-		slct.T.s32 mov.T cvt.T.T cvt.rn.T.T cvt.rzi.T.T cvt.sat.T.T cvta.to.global.u64 cvta.shared.u64 isspacep.shared ld.T ld.global.T ld.shared.T ld.local.T ld.const.T ld.param.T
-		ld.global.v2.T ld.shared.v4.T st.T st.global.T st.shared.T st.local.T st.v4.T st.param.T atom.global.add.T atom.shared.cas.T atom.exch.T red.global.max.T red.add.T
-		bar.sync bar.arrive bar.red.popc.u32 bar.red.or.pred bar.warp.sync barrier.sync shfl.sync.bfly.b32 shfl.sync.idx.b32 vote.sync.ballot.b32 vote.sync.any.pred match.any.sync.T
-		match.all.sync.b32 redux.sync.add.T activemask.b32 elect.sync ldmatrix.sync.aligned.m8n8.x4.shared.b16 stmatrix.sync.aligned.m8n8.x2.shared.b16
-		mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 cp.async.ca.shared.global cp.async.cg.shared.global cp.async.commit_group
-		cp.async.wait_group cp.async.wait_all ret exit bra brx.idx call call.uni membar.gl fence.acq_rel.gpu nanosleep.u32 sqrt.rn.T rcp.rn.T ex2.approx.T sin.approx.T tanh.approx.T
-		rsqrt.approx.T dp4a.u32.s32 testp.nan.T copysign.T szext.wrap.s32 bmsk.clamp.b32 fns.b32 mad24.lo.T vote.all.pred prefetch.global.L1 movmatrix.sync.aligned.m8n8.trans.b16 createpolicy.x.b64`)
-	regs := strings.Fields("%r0 %r1 %r2 %rd0 %rd1 %rd2 %f0 %f1 %fd0 %fd1 %h0 %h1 %p0 %p1 %p2 !%p1 _")
-	others := strings.Fields("0 1 -1 31 0xffffffff 16 0f3F800000 0d3FF0000000000000 %tid.x %laneid %clock64 %clock %ctaid.x s g c d f L0 L1 T0")
-	addresses := strings.Fields("[%rd0] [%rd1+4] [%r0] [s] [s+8] [g] [g+4] [c] [d] [p0] [x] [1024] [%rd2+-8] [f0]")
-	matching := func(name string) string {
-		switch last := name[strings.LastIndexByte(name, '.')+1:]; {
-		case last == "pred":
-			return "%p0"
-		case strings.Contains(last, "x2") || strings.HasSuffix(last, "32"):
-			return pick([]string{"%r0", "%r1", "%f0"})
-		case strings.HasSuffix(last, "64"):
-			return pick([]string{"%rd0", "%rd1", "%fd1"})
-		}
-		return "%h0"
-	}
-	operand := func(name string, i int) string {
-		switch n := rng.IntN(60); {
-		case n < 40 && strings.HasPrefix(name, "setp") && i == 0:
-			return "%p1"
-		case n < 40 && i == 0 && strings.Contains(name, "wide"):
-			return "%rd1"
-		case n < 40 && (i == 1 && (strings.HasPrefix(name, "ld") || strings.HasPrefix(name, "atom")) || i == 0 && (strings.HasPrefix(name, "st.") || strings.HasPrefix(name, "red."))):
-			return pick(addresses)
-		case n < 40:
-			return matching(name)
-		}
-		switch n := rng.IntN(20); {
-		case n < 11:
-			return pick(regs)
-		case n < 14:
-			return pick(others)
-		case n < 17:
-			return pick(addresses)
-		case n < 18:
-			return pick(regs) + "|" + pick(regs)
-		case n < 20:
-			list := make([]string, 1+rng.IntN(4))
-			for i := range list {
-				list[i] = pick(regs)
-			}
-			if rng.IntN(3) == 0 {
-				return "(" + strings.Join(list, ",") + ")"
-			}
-			return "{" + strings.Join(list, ",") + "}"
-		}
-		return pick(regs)
-	}
-	arity := []int{0, 1, 2, 2, 3, 3, 3, 3, 4, 4, 5}
+	types := strings.Fields("b8 b16 b32 b64 u8 u16 u32 u64 s8 s16 s32 s64 f16 f16x2 bf16 bf16x2 f32 f64 pred tf32 b1 e4m3x2")
 	var b strings.Builder
 	b.WriteString(".version 8.0\n.target sm_80\n.address_size 64\n.global .u32 g[16];\n.const .u32 c[4] = {1, 2, 3, 4};\n" +
-		".func (.param .b32 r) f(.param .b32 x0) { .reg .u32 %a; ld.param.u32 %a, [x0]; st.param.u32 [r], %a; ret; }\n" +
-		".visible .entry k(.param .u64 p0, .param .u32 p1)\n{\n.reg .b32 %r<3>; .reg .b64 %rd<3>; .reg .f32 %f<2>; .reg .f64 %fd<2>; .reg .b16 %h<2>; .reg .pred %p<3>;\n" +
-		".shared .align 16 .b8 s[256]; .local .align 8 .b8 d[32]; .param .b32 x;\nld.param.u64 %rd0, [p0];\nmov.u32 %r0, %tid.x;\nT0: .branchtargets L0, L1;\nL0:\n")
-	for range 1 + rng.IntN(3) {
+		".func f() { ret; }\n.func (.reg .b32 r) e(.reg .b32 x0) { mov.b32 r, x0; ret; }\n" +
+		".visible .entry k(.param .u64 p0, .param .u32 p1)\n{\n.reg .b8 %b<1>; .reg .b32 %r<3>; .reg .b64 %rd<3>; .reg .f32 %f<2>; .reg .f64 %fd<2>; .reg .b16 %h<2>; .reg .pred %p<3>;\n" +
+		".shared .align 16 .b8 s[256]; .local .align 8 .b8 x[32];\nld.param.u64 %rd0, [p0];\nmov.u32 %r0, %tid.x;\nmov.u32 %r1, s;\n" +
+		"T: .branchtargets L, M; T1: .callprototype _ ();\nL:\n")
+	for range 1 + rng.IntN(6) {
 		if rng.IntN(4) == 0 {
 			b.WriteString("@" + pick([]string{"%p0", "!%p1", "%p2"}) + " ")
 		}
-		name := pick(names)
-		for strings.Contains(name, "T") {
-			name = strings.Replace(name, "T", pick(types), 1)
+		name, operands, _ := strings.Cut(pick(forms), " ")
+		list := strings.Fields(operands)
+		if rng.IntN(8) == 0 {
+			parts := strings.Split(name, ".")
+			parts[len(parts)-1] = pick(types)
+			name = strings.Join(parts, ".")
 		}
-		b.WriteString(name)
-		for i := range arity[rng.IntN(len(arity))] {
-			if i > 0 {
-				b.WriteByte(',')
+		for i := range list {
+			list[i] = randomWord.ReplaceAllStringFunc(list[i], func(w string) string { return pick(randomRegisters[w]) })
+			if rng.IntN(16) == 0 {
+				list[i] = pick(randomOperands)
 			}
-			b.WriteString(" " + operand(name, i))
 		}
-		b.WriteString(";\n")
+		switch {
+		case rng.IntN(32) == 0 && len(list) > 0:
+			list = list[1:]
+		case rng.IntN(32) == 0:
+			list = append(list, pick(randomOperands))
+		}
+		b.WriteString(name + " " + strings.Join(list, ", ") + ";\n")
 	}
-	b.WriteString("L1:\nst.global.u32 [%rd0], %r0;\n}\n")
+	b.WriteString("M:\nst.global.u32 [%rd0], %r0;\n}\n")
 	return b.String()
 }
 
@@ -143,7 +107,7 @@ func runAny(t *testing.T, chip *Chip, text string) (ran bool) {
 			panic(p)
 		}
 	}()
-	g := New(chip, Options{Steps: 1 << 12, Memory: 1 << 20, Workers: 1})
+	g := New(chip, Options{Steps: 1 << 12, Memory: 1 << 20, Workers: 1, Sanitize: len(text)%2 == 0, Profile: len(text)%3 == 0})
 	defer g.Close()
 	a, err := g.Alloc(4096)
 	if err != nil {
@@ -169,14 +133,15 @@ func TestAnyInstruction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	forms := instructionForms()
 	ran := 0
 	for seed := range uint64(4000) {
-		if runAny(t, chip, randomKernel(rand.New(rand.NewPCG(seed, 1)))) {
+		if runAny(t, chip, randomKernel(rand.New(rand.NewPCG(seed, 1)), forms)) {
 			ran++
 		}
 	}
 	t.Logf("%d of 4000 kernels ran", ran)
-	if ran < 200 {
+	if ran < 1000 {
 		t.Errorf("only %d of 4000 kernels ran", ran)
 	}
 }
@@ -187,6 +152,7 @@ func FuzzInstructions(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	forms := instructionForms()
 	f.Add(uint64(1))
-	f.Fuzz(func(t *testing.T, seed uint64) { runAny(t, chip, randomKernel(rand.New(rand.NewPCG(seed, 2)))) })
+	f.Fuzz(func(t *testing.T, seed uint64) { runAny(t, chip, randomKernel(rand.New(rand.NewPCG(seed, 2)), forms)) })
 }

@@ -1,144 +1,168 @@
 package sim
 
 import (
-	"math/bits"
+	"cmp"
+	"slices"
 
 	"palladio/cuda/sim/ptx"
 )
 
-// registersOf appends the registers that an instruction writes and reads: destinations first in the instruction, addresses, sources, guard.
-func registersOf(in *ptx.Instr, defs, uses []int32) (d, u []int32) {
-	if in.Guard != ptx.NoReg {
-		uses = append(uses, in.Guard)
-	}
-	for i := range in.Operands {
-		defs, uses = operandRegisters(&in.Operands[i], i < destinations(in), defs, uses)
-	}
-	return defs, uses
+// Virtual registers are many (an unrolled loop has thousands), and a warp's registers should stay in the first-level cache. So instructions
+// are first decoded with numbers of virtual registers in place of offsets; then those that are never live together share places, by a
+// linear scan over the code (Poletto and Sarkar, Linear Scan Register Allocation, 1999). That threads diverge does not matter: a
+// thread writes its own lane only.
+
+// virtualBase is the first offset that stands for a virtual register.
+const virtualBase = 1 << 30
+
+// codeSpan is the code of a basic block.
+type codeSpan struct{ block, from, to int32 }
+
+// interval is where a register is live: positions are twice the index of an instruction, plus one for what it writes.
+type interval struct {
+	reg      int32
+	from, to int32
 }
 
-func operandRegisters(o *ptx.Operand, written bool, defs, uses []int32) (d, u []int32) {
-	switch {
-	case o.Kind == ptx.Address && o.Reg != ptx.NoReg:
-		uses = append(uses, o.Reg)
-	case o.Kind == ptx.Register && written:
-		defs = append(defs, o.Reg)
-	case o.Kind == ptx.Register:
-		uses = append(uses, o.Reg)
-	}
-	if o.Kind == ptx.Address {
-		written = false
-	}
-	for i := range o.Elems {
-		defs, uses = operandRegisters(&o.Elems[i], written, defs, uses)
-	}
-	return defs, uses
-}
-
-// destinations is the number of leading operands that an instruction writes.
-func destinations(in *ptx.Instr) int {
-	switch in.Op {
-	case "st", "red", "bra", "brx", "ret", "exit", "trap", "brkpt", "membar", "fence", "prefetch", "prefetchu", "cp", "stmatrix", "nanosleep", "discard", "applypriority", "pmevent":
-		return 0
-	case "bar", "barrier":
-		if in.Has("red") {
-			return 1
+// assign gives the virtual registers of a function their places.
+func (d *decoder) assign(f *ptx.Func) {
+	list := d.intervals(f)
+	slices.SortFunc(list, func(a, b interval) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.reg, b.reg)) })
+	ends := slices.SortedFunc(slices.Values(list), func(a, b interval) int { return cmp.Or(cmp.Compare(a.to, b.to), cmp.Compare(a.reg, b.reg)) })
+	var free [2][]uint32 // by shape
+	place := make([]uint32, len(f.Regs))
+	for _, iv := range list {
+		for ; ends[0].to < iv.from; ends = ends[1:] {
+			s := shapeOf(f.Regs[ends[0].reg].Type)
+			free[s] = append(free[s], place[ends[0].reg])
 		}
-		return 0
+		s := shapeOf(f.Regs[iv.reg].Type)
+		if n := len(free[s]); n > 0 {
+			place[iv.reg], free[s] = free[s][n-1], free[s][:n-1]
+			continue
+		}
+		place[iv.reg] = d.take([...]uint32{narrow: 4 * lanes, wide: 8 * lanes}[s])
 	}
-	return 1
-}
-
-// flow is the control flow of a function: basic blocks in order of their first instruction.
-type flow struct {
-	f      *ptx.Func
-	blocks []basicBlock
-	of     []int32 // block of each instruction
-}
-
-type basicBlock struct {
-	first, end int // instructions [first, end)
-	next       []int32
-}
-
-// flowOf finds the basic blocks of a function.
-func flowOf(f *ptx.Func) *flow {
-	n := len(f.Body)
-	leader := make([]bool, n+1)
-	for _, l := range f.Labels {
-		leader[min(max(l.At, 0), n)] = true
-	}
-	for i := range f.Body {
-		if endsBlock(&f.Body[i]) {
-			leader[i+1] = true
+	for r := range f.Regs {
+		if s := shapeOf(f.Regs[r].Type); s != predicate {
+			if place[r] == 0 {
+				place[r] = d.sinks[s]
+			}
+			d.places[d.regs[f][r]-virtualBase] = place[r]
+			d.regs[f][r] = place[r]
 		}
 	}
-	g := &flow{f: f, of: make([]int32, n)}
-	for i := 0; i < n; {
-		end := i + 1
-		for end < n && !leader[end] {
-			end++
-		}
-		for j := i; j < end; j++ {
-			g.of[j] = int32(len(g.blocks))
-		}
-		g.blocks = append(g.blocks, basicBlock{first: i, end: end})
-		i = end
-	}
-	for b := range g.blocks {
-		g.link(&g.blocks[b])
-	}
-	return g
 }
 
-func endsBlock(in *ptx.Instr) bool {
-	switch in.Op {
-	case "bra", "brx", "ret", "exit", "trap":
-		return true
+// intervals finds where each register of a function is live.
+func (d *decoder) intervals(f *ptx.Func) []interval {
+	g, spans := d.flows[f], d.spans[f]
+	list := make([]interval, len(f.Regs))
+	first, last := int32(-1), int32(-1)
+	for _, s := range spans {
+		if first < 0 {
+			first = 2 * s.from
+		}
+		last = 2*s.to + 1
 	}
-	return false
-}
-
-// link finds the successors of a block.
-func (g *flow) link(b *basicBlock) {
-	to := func(at int) {
-		if at >= 0 && at < len(g.of) {
-			b.next = append(b.next, g.of[at])
+	for r := range list {
+		list[r] = interval{int32(r), -1, -1}
+	}
+	extend := func(r, at int32) {
+		iv := &list[r]
+		if iv.from < 0 || at < iv.from {
+			iv.from = at
+		}
+		iv.to = max(iv.to, at)
+	}
+	for _, v := range slices.Concat(f.Returns, f.Params) {
+		if v.Register {
+			extend(v.Reg, first)
+			extend(v.Reg, last)
 		}
 	}
-	last := &g.f.Body[b.end-1]
-	switch last.Op {
-	case "bra":
-		for _, o := range last.Operands {
-			if o.Kind == ptx.LabelName {
-				to(g.f.Labels[o.Label].At)
+	if live, ok := g.liveIn(); !ok { // every register has its own place
+		for r := range list {
+			list[r].from, list[r].to = first, last
+			d.maybeUnset(f, int32(r))
+		}
+	} else if len(g.blocks) > 0 {
+		d.liveRanges(f, g, live, spans, extend)
+	}
+	return slices.DeleteFunc(list, func(iv interval) bool { return iv.from < 0 || f.Regs[iv.reg].Type == ptx.Pred })
+}
+
+// maybeUnset notes a register that may be read before it is written.
+func (d *decoder) maybeUnset(f *ptx.Func, r int32) {
+	if f.Regs[r].Type != ptx.Pred {
+		d.unset = append(d.unset, d.regs[f][r])
+	}
+}
+
+// liveRanges extends the intervals of registers over the places where they are live, written or read; in is those that are live where blocks begin.
+func (d *decoder) liveRanges(f *ptx.Func, g *flow, in []bitset, spans []codeSpan, extend func(r, at int32)) {
+	in[0].each(func(r int32) { d.maybeUnset(f, r) })
+	var defs, uses []int32
+	for _, s := range spans {
+		in[s.block].each(func(r int32) { extend(r, 2*s.from) })
+		for _, next := range g.blocks[s.block].next {
+			in[next].each(func(r int32) { extend(r, 2*s.to+1) })
+		}
+		for p := s.from; p < s.to; p++ {
+			code := &d.prog.code[p]
+			if code.src == nil {
+				continue
+			}
+			defs, uses = registersOf(code.src, defs[:0], uses[:0])
+			for _, r := range uses {
+				extend(r, 2*p)
+			}
+			at := 2 * p // other operations may write a result before they have read all sources
+			if code.kind == laneKind || code.kind == guardedKind && code.under == laneKind {
+				at++
+			}
+			for _, r := range defs {
+				extend(r, at)
+				extend(r, 2*p+1)
 			}
 		}
-	case "brx":
-		for _, o := range last.Operands {
-			if o.Kind == ptx.TableName {
-				for _, l := range g.f.Tables[o.Table].Labels {
-					to(g.f.Labels[l].At)
-				}
-			}
-		}
-	}
-	if !endsBlock(last) || last.Guard != ptx.NoReg {
-		to(b.end)
 	}
 }
 
-// bitset is a set of small integers.
-type bitset []uint64
+// settle puts the places of registers into the code.
+func (d *decoder) settle() {
+	for _, f := range d.funcs {
+		d.assign(f)
+	}
+	for i := range d.prog.code {
+		in := &d.prog.code[i]
+		d.rename(in)
+		if in.from != nil {
+			d.rename(in.from)
+		}
+	}
+	for _, v := range d.unset {
+		s := shape(narrow)
+		if d.isWide[v-virtualBase] {
+			s = wide
+		}
+		d.prog.unset = append(d.prog.unset, constant{d.places[v-virtualBase], s, 0})
+	}
+}
 
-func newBitset(n int) bitset      { return make(bitset, (n+63)/64) }
-func (s bitset) has(i int32) bool { return s[i>>6]>>(i&63)&1 != 0 }
-func (s bitset) add(i int32)      { s[i>>6] |= 1 << (i & 63) }
-func (s bitset) remove(i int32)   { s[i>>6] &^= 1 << (i & 63) }
-func (s bitset) each(f func(i int32)) {
-	for w, x := range s {
-		for ; x != 0; x &= x - 1 {
-			f(int32(w*64 + bits.TrailingZeros64(x)))
+// rename replaces the numbers of virtual registers in an instruction.
+func (d *decoder) rename(in *inst) {
+	for _, p := range []*uint32{&in.d, &in.a, &in.b, &in.c, &in.d2, &in.members} {
+		if *p >= virtualBase {
+			*p = d.places[*p-virtualBase]
+		}
+	}
+	if in.table {
+		return
+	}
+	for i, off := range in.x {
+		if off >= virtualBase {
+			in.x[i] = d.places[off-virtualBase]
 		}
 	}
 }
@@ -185,95 +209,6 @@ func estimateRegisters(g *flow) int {
 		n = min(n, 65536/32/warps/p.MinBlocks/8*8)
 	}
 	return min(max(n, 16), 255)
-}
-
-// The limits on the analysis of liveness, beyond which there is none: bits of a set of registers for each block, and words that it looks at.
-const (
-	maxLiveBits = 1 << 28
-	maxLiveWork = 1 << 31
-)
-
-// liveIn is the registers that are live at the start of each block; false where they are too many to tell.
-func (g *flow) liveIn() ([]bitset, bool) {
-	n := len(g.f.Regs)
-	if len(g.blocks)*n > maxLiveBits {
-		return nil, false
-	}
-	in := make([]bitset, len(g.blocks))
-	gen, kill := make([]bitset, len(g.blocks)), make([]bitset, len(g.blocks))
-	var defs, uses []int32
-	for b := range g.blocks {
-		in[b], gen[b], kill[b] = newBitset(n), newBitset(n), newBitset(n)
-		for i := g.blocks[b].first; i < g.blocks[b].end; i++ {
-			instr := &g.f.Body[i]
-			defs, uses = registersOf(instr, defs[:0], uses[:0])
-			for _, r := range uses {
-				if !kill[b].has(r) {
-					gen[b].add(r)
-				}
-			}
-			if instr.Guard == ptx.NoReg {
-				for _, r := range defs {
-					kill[b].add(r)
-				}
-			}
-		}
-	}
-	out := newBitset(n)
-	order, work := g.postorder(), 0
-	for changed := true; changed; {
-		changed = false
-		for _, b := range order {
-			if work += len(out) * (2 + len(g.blocks[b].next)); work > maxLiveWork {
-				return nil, false
-			}
-			clear(out)
-			for _, s := range g.blocks[b].next {
-				union(out, in[s])
-			}
-			for w := range out {
-				if x := gen[b][w] | out[w]&^kill[b][w]; x != in[b][w] {
-					in[b][w] = x
-					changed = true
-				}
-			}
-		}
-	}
-	return in, true
-}
-
-// postorder lists the blocks that can be reached, each after those that it leads to but for the ends of loops: what flows against the control passes
-// through the list about as often as loops are nested.
-func (g *flow) postorder() []int32 {
-	list := make([]int32, 0, len(g.blocks))
-	if len(g.blocks) == 0 {
-		return list
-	}
-	type visit struct{ block, edge int32 }
-	seen := make([]bool, len(g.blocks))
-	seen[0] = true
-	for stack := []visit{{0, 0}}; len(stack) > 0; {
-		v := &stack[len(stack)-1]
-		next := g.blocks[v.block].next
-		if int(v.edge) == len(next) {
-			list = append(list, v.block)
-			stack = stack[:len(stack)-1]
-			continue
-		}
-		to := next[v.edge]
-		v.edge++
-		if !seen[to] {
-			seen[to] = true
-			stack = append(stack, visit{to, 0})
-		}
-	}
-	return list
-}
-
-func union(a, b bitset) {
-	for i := range a {
-		a[i] |= b[i]
-	}
 }
 
 // registerWeights is the 32-bit registers that each virtual register takes: none for predicates, and for parameters and what only
