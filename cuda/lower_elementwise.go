@@ -11,20 +11,29 @@ import (
 
 // elementwise lowers a program to one launch of a kernel that is made for it.
 func (l *lowering) elementwise(k kernels.Elementwise) (*Program, error) {
-	n := kernels.Elems(k.Shape)
-	if n == 0 {
+	if kernels.Elems(k.Shape) == 0 {
 		return &Program{}, nil
 	}
-	layout := l.eltLayout(k)
+	return l.emitted(k, l.eltLayout(k))
+}
+
+// maxParameterBytes is what an entry point may take on every GPU; each parameter has 8 bytes.
+const maxParameterBytes = 4096
+
+// emitted is the launch of the kernel that is made for a program in a layout.
+func (l *lowering) emitted(k kernels.Elementwise, layout *eltLayout) (*Program, error) {
 	text, args, err := emitElementwise(k, layout)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", k, err)
 	}
+	if n := 8 * len(args); n > maxParameterBytes {
+		return nil, fmt.Errorf("cuda: %s: %d bytes of parameters, more than %d: %w", k, n, maxParameterBytes, kernels.ErrUnsupported)
+	}
 	sum := sha256.Sum256([]byte(text))
 	return &Program{Launches: []Launch{{
-		Module: Module{Name: fmt.Sprintf("elementwise/%x", sum[:6]), Text: text},
+		Module: Module{Name: fmt.Sprintf("elementwise/%x", sum[:6]), Text: text}, // a name for people: caches go by the text
 		Entry:  "elementwise",
-		Grid:   l.grid(ceilDiv(n, layout.lanes), eltThreads, 8),
+		Grid:   l.grid(ceilDiv(kernels.Elems(k.Shape), layout.lanes), eltThreads, 8),
 		Block:  Dim{eltThreads, 1, 1},
 		Args:   args,
 	}}}, nil
@@ -47,7 +56,11 @@ func (l *lowering) eltLayout(k kernels.Elementwise) *eltLayout {
 	if last := len(e.shape) - 1; last >= 0 {
 		e.joint = e.shape[last]%e.lanes == 0
 	}
-	e.wide = n/e.lanes > math.MaxInt32
+	count := n // what numbers go up to: elements, where some are done one by one or have coordinates of their own
+	if e.joint {
+		count /= e.lanes
+	}
+	e.wide = count > math.MaxInt32
 	for i, s := range e.strides {
 		for _, x := range s {
 			e.wide = e.wide || x*k.Inputs[i].Type.Size()*e.lanes > math.MaxUint32
