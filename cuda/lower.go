@@ -47,9 +47,9 @@ func Lower(k kernels.Kernel, on Limits, align int) (*Program, error) {
 	case kernels.NormBackward:
 		return l.normBackward(k), nil
 	case kernels.CrossEntropy:
-		return l.crossEntropy(k), nil
+		return l.crossEntropy(k)
 	case kernels.CrossEntropyBackward:
-		return l.crossEntropyBackward(k), nil
+		return l.crossEntropyBackward(k)
 	case kernels.Pool:
 		return l.pool(k)
 	case kernels.PoolBackward:
@@ -125,6 +125,11 @@ func flag(b bool) Slot {
 		return Int(1)
 	}
 	return Int(0)
+}
+
+// tooLarge is the error for a kernel that has more of something than its CUDA version counts.
+func tooLarge(k kernels.Kernel, of string) error {
+	return fmt.Errorf("cuda: %s: more than 2^31 %s: %w", k, of, kernels.ErrUnsupported)
 }
 
 // ceilDiv rounds a/b up.

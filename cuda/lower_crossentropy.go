@@ -14,14 +14,17 @@ type crossEntropy struct {
 	p *Program
 }
 
-func (l *lowering) newCrossEntropy(k kernels.CrossEntropy) *crossEntropy {
+func (l *lowering) newCrossEntropy(k kernels.CrossEntropy) (*crossEntropy, error) {
+	if k.C > maxItems {
+		return nil, tooLarge(k, "classes")
+	}
 	e := &crossEntropy{l, k, &Program{}}
 	if k.Labels != k.Type {
 		e.p.Fault = func(position, value int64) error {
 			return fmt.Errorf("%s: label %d of sample %d, want 0 to %d", k, value, position, k.C-1)
 		}
 	}
-	return e
+	return e, nil
 }
 
 func (e *crossEntropy) launch(entry string, blocks, threads int, args ...Slot) {
@@ -43,13 +46,16 @@ func (e *crossEntropy) targets() (name string, args []Slot) {
 		FaultRecord(), CallNumber()}
 }
 
-func (l *lowering) crossEntropy(k kernels.CrossEntropy) *Program {
-	e := l.newCrossEntropy(k)
+func (l *lowering) crossEntropy(k kernels.CrossEntropy) (*Program, error) {
+	e, err := l.newCrossEntropy(k)
+	if err != nil {
+		return nil, err
+	}
 	name, targets := e.targets()
 	suffix, size := k.Type.String(), k.Type.Size()
-	wide := "f32" // the type of the losses
+	losses := "f32" // their type
 	if k.Type == kernels.F64 {
-		wide = "f64"
+		losses = "f64"
 	}
 	blocks := 0 // of the launch that adds losses; the mean of none is 0
 	if k.N > 0 {
@@ -64,17 +70,20 @@ func (l *lowering) crossEntropy(k kernels.CrossEntropy) *Program {
 		}
 		blocks = min(ceilDiv(k.N, 1024), 128)
 		e.p.Workspace = 2 * blocks * 8
-		e.launch("add_"+wide, blocks, 256, with(append([]Slot{Int(k.N)}, targets...), Operand(2), Scratch(0))...)
+		e.launch("add_"+losses, blocks, 256, with(append([]Slot{Int(k.N)}, targets...), Operand(2), Scratch(0))...)
 	}
-	e.launch("mean_"+wide, 1, 256, Int(blocks), Scratch(0), Operand(3))
-	return e.p
+	e.launch("mean_"+losses, 1, 256, Int(blocks), Scratch(0), Operand(3))
+	return e.p, nil
 }
 
-func (l *lowering) crossEntropyBackward(b kernels.CrossEntropyBackward) *Program {
+func (l *lowering) crossEntropyBackward(b kernels.CrossEntropyBackward) (*Program, error) {
 	k := b.Of
-	e := l.newCrossEntropy(k)
+	e, err := l.newCrossEntropy(k)
+	if err != nil {
+		return nil, err
+	}
 	if k.N == 0 {
-		return &Program{}
+		return e.p, nil
 	}
 	name, targets := e.targets()
 	counts, counted := Int(0), 0
@@ -91,5 +100,5 @@ func (l *lowering) crossEntropyBackward(b kernels.CrossEntropyBackward) *Program
 	blocks := min(ceilDiv(k.N, 256/threads), 32*l.SMs)
 	args := append([]Slot{Int(k.N), Int(threads), flag(!b.PerSample), counts, Int(counted)}, targets...)
 	e.launch("backward_"+name+"_"+kind+"_"+k.Type.String(), blocks, 256, append(args, Operand(0), Operand(2), Operand(3), Operand(4))...)
-	return e.p
+	return e.p, nil
 }

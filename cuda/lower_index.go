@@ -31,6 +31,9 @@ func (l *lowering) gather(k kernels.Gather) (*Program, error) {
 		unit /= 2
 	}
 	width := bytes / unit
+	if max(width, k.Count) > maxItems {
+		return nil, tooLarge(k, "indices, or units of a row")
+	}
 	part := max(1, maxItems/width)
 	for first := 0; first < rows; first += part {
 		n := min(part, rows-first) * width
@@ -51,6 +54,9 @@ func (l *lowering) scatterAdd(k kernels.ScatterAdd) (*Program, error) {
 		lists = k.Outer
 	}
 	n := lists * k.Count
+	if max(k.Extent, k.Inner, k.Count) > maxItems {
+		return nil, tooLarge(k, "rows, elements of one, or indices")
+	}
 	if out == 0 || n == 0 {
 		if out > 0 && !k.Into {
 			l.fill(p, place{2, 0}, out, k.Type, 0)

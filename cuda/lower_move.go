@@ -127,8 +127,10 @@ func (l *lowering) copyAxes(p *Program, size int, axes []moveAxis, dst, src plac
 		l.transpose(p, size, axes, across, dst, src)
 		return
 	}
-	if per := 16 / size; inner.dst == 1 && per > 1 && l.align >= 16 && inner.n%per == 0 && dst.offset%16 == 0 && multiples(axes[:last], per) {
-		axes[last] = moveAxis{inner.n / per, per, per * inner.src}
+	per := 16 / size
+	packs := moveAxis{inner.n / per, per, per * inner.src}
+	if inner.dst == 1 && per > 1 && l.align >= 16 && inner.n%per == 0 && dst.offset%16 == 0 && multiples(axes[:last], per) && !packs.far() {
+		axes[last] = packs
 		l.stridedCopy(p, fmt.Sprintf("move_gathered_b%d", size), size, size, axes, dst, src, Int(inner.src))
 		return
 	}

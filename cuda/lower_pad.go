@@ -3,6 +3,7 @@ package cuda
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"palladio/kernels"
 )
@@ -21,7 +22,10 @@ func (l *lowering) pad(k kernels.Pad) (*Program, error) {
 		axes[i] = padAxis{k.Shape[i], k.Before[i], k.After[i], step}
 		step *= k.Shape[i]
 	}
-	l.padded(p, "pad_b%d", k.Type.Size(), axes, Operand(0), 0, func(in, out Slot) []Slot { return []Slot{Int(int(k.Mode)), in, out} })
+	more := func(in, out Slot) []Slot { return []Slot{Int(int(k.Mode)), in, out} }
+	if !l.padded(p, "pad_b%d", k.Type.Size(), axes, Operand(0), 0, more) {
+		return nil, tooLarge(k, "units behind the first axis with a border")
+	}
 	return p, nil
 }
 
@@ -46,15 +50,13 @@ func (l *lowering) padConstant(p *Program, k kernels.Move) bool {
 	for bytes := size; bytes < 8; bytes *= 2 {
 		value |= value << (8 * bytes)
 	}
-	l.padded(p, "pad_constant_b%d", size, axes, OperandAt(0, k.Src.Offset*size), k.Src.Offset*size, func(in, out Slot) []Slot {
-		return []Slot{in, out, Int(value)}
-	})
-	return true
+	more := func(in, out Slot) []Slot { return []Slot{in, out, Int(value)} }
+	return l.padded(p, "pad_constant_b%d", size, axes, OperandAt(0, k.Src.Offset*size), k.Src.Offset*size, more)
 }
 
 // padded adds the launches of a padding of axes, the outermost first, with steps in elements of the source that begins off bytes into its operand. more makes
-// the last arguments of an entry point.
-func (l *lowering) padded(p *Program, entry string, size int, axes []padAxis, in Slot, off int, more func(in, out Slot) []Slot) {
+// the last arguments of an entry point. It adds nothing and gives false where one position of the outermost axis has more units than 32 bits number.
+func (l *lowering) padded(p *Program, entry string, size int, axes []padAxis, in Slot, off int, more func(in, out Slot) []Slot) bool {
 	run := 1 // elements behind the last axis that has a border, where they lie densely in the source
 	last := len(axes) - 1
 	for ; last >= 0 && axes[last].before == 0 && axes[last].after == 0 && (axes[last].step == run || axes[last].n == 1); last-- {
@@ -80,14 +82,17 @@ func (l *lowering) padded(p *Program, entry string, size int, axes []padAxis, in
 		a.step = a.step * size / unit
 		table = append(table, a)
 	}
-	off = len(p.Constants)
 	inner := 1
-	for i, a := range table {
+	for _, a := range table[:len(table)-1] {
+		inner *= a.padded()
+	}
+	if inner > maxItems {
+		return false
+	}
+	off = len(p.Constants)
+	for _, a := range table {
 		for _, v := range []uint64{divisor(min(a.padded(), maxItems)).value, uint64(a.before), uint64(a.n), uint64(a.step)} {
 			p.Constants = binary.LittleEndian.AppendUint64(p.Constants, v)
-		}
-		if i < len(table)-1 {
-			inner *= a.padded()
 		}
 	}
 	outer := table[len(table)-1].padded()
@@ -102,6 +107,7 @@ func (l *lowering) padded(p *Program, entry string, size int, axes []padAxis, in
 			Args:   append([]Slot{Int(n), Int(first), Constant(off), Int(len(table))}, more(in, OperandAt(1, first*inner*unit))...),
 		})
 	}
+	return true
 }
 
 // padBackward lowers a PadBackward: each axis with a border is added up in a pass of its own, from the first.
@@ -137,6 +143,9 @@ func (l *lowering) padBackward(k kernels.PadBackward) (*Program, error) {
 		inner := 1
 		for d := a + 1; d < len(k.Shape); d++ {
 			inner *= k.Before[d] + k.Shape[d] + k.After[d]
+		}
+		if max(inner, k.Before[a]+k.Shape[a]+k.After[a]) > math.MaxUint32 {
+			return nil, tooLarge(k, "elements along or behind an axis with a border")
 		}
 		items := sizes[pass] / k.Type.Size()
 		p.Launches = append(p.Launches, Launch{

@@ -64,6 +64,8 @@ func (l *lowering) dropout(k kernels.Dropout) (*Program, error) {
 		launch.Entry = "dropout_whole_"
 		launch.Grid = Dim{k.Outer * blocks, 1, 1}
 		launch.Args = []Slot{Int(k.Middle), Int(blocks), Operand(0), Int(k.Stream), Operand(1), Operand(2), flag(l.vectorised(k.Middle, k.Type.Size())), threshold, scale}
+	case k.Inner > maxItems:
+		return nil, tooLarge(k, "elements of a row")
 	default:
 		columns := k.Outer * k.Inner
 		launch.Entry = "dropout_rows_"

@@ -63,8 +63,10 @@ func (k Concat) Validate() error {
 	if len(k.Parts) == 0 {
 		return fmt.Errorf("concat: nothing to join")
 	}
-	if err := CheckShape("concat", k.Parts, 0); err != nil {
-		return err
+	for j, p := range k.Parts {
+		if err := CheckShape(fmt.Sprintf("concat: part %d", j), []int{k.Outer, p, k.Inner}, 0); err != nil {
+			return err
+		}
 	}
 	return CheckShape("concat", []int{k.Outer, k.Total(), k.Inner}, 0)
 }

@@ -1,6 +1,9 @@
 package kernels
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // must is for the table's own kernels, which are right by construction; Validate catches the rest.
 func must[K Kernel](k K, err error) K {
@@ -140,7 +143,8 @@ func concatCases() []Case {
 	return append(cs,
 		moveCase("channels", must(NewConcat(F32, 3, []int{2, 14, 14, 24}, []int{2, 14, 14, 40}))),
 		moveCase("batch", must(NewConcat(F32, 0, []int{20, 501}, []int{30, 501}))),
-		moveCase("large", Concat{F32, 700, 1, []int{257, 255}}))
+		moveCase("large", Concat{F32, 700, 1, []int{257, 255}}),
+		moveCase("many parts", Concat{F32, 3, 1, slices.Repeat([]int{300}, 9)})) // the product of the parts is beyond any shape
 }
 
 func padCases() []Case {
