@@ -53,6 +53,9 @@ func Cases() []Case {
 	return cs
 }
 
+// everyType is what kernels take that move elements whatever they mean.
+var everyType = []DType{F32, F64, F16, BF16, I32, I64, U64, U8, Bool}
+
 // Values that Go's constants cannot spell.
 var (
 	infinity     = math.Inf(1)

@@ -110,7 +110,7 @@ func sliceCases() []Case {
 	windows.Dst.Strides = rowMajor(windows.Shape)
 	column := Move{Type: F32, Shape: []int{100}, Src: View{[]int{100, 7}, 3, []int{7}}, Dst: View{[]int{100, 5}, 2, []int{5}}, Fill: 1}
 	flipped := Move{Type: F32, Shape: []int{3, 5}, Src: Dense([]int{3, 5}), Dst: View{[]int{3, 5}, 14, []int{-5, -1}}}
-	return append(cs, moveCase("broadcast one element", scalar), moveCase("windows", windows), moveCase("column to column", column),
+	return append(cs, moveCase("broadcast one element", scalar), moveCase("every other byte", must(Sliced(U8, []int{5, 64}, []Range{{0, 5, 1}, {1, 32, 2}}))), moveCase("windows", windows), moveCase("column to column", column),
 		moveCase("written backwards", flipped), moveCase("copy large", must(Sliced(F32, []int{400001}, []Range{{0, 400001, 1}}))),
 		moveCase("copy odd bytes", must(Sliced(U8, []int{100003}, []Range{{1, 100001, 1}}))))
 }
@@ -118,7 +118,7 @@ func sliceCases() []Case {
 // fillCases covers padding with constants of every type.
 func fillCases() []Case {
 	var cs []Case
-	for _, t := range []DType{F32, F64, F16, BF16, I32, I64, U64, U8, Bool} {
+	for _, t := range everyType {
 		cs = append(cs, moveCase(fmt.Sprintf("pad constant %s", t), must(PadConstant(t, []int{3, 5, 4}, []int{1, 0, 2}, []int{0, 2, 1}, 1))))
 	}
 	for _, v := range []float64{0, negativeZero, -2.5, infinity, quietNaN, 1e-40} {
@@ -126,13 +126,14 @@ func fillCases() []Case {
 	}
 	return append(cs,
 		moveCase("pad image", must(PadConstant(F32, []int{2, 32, 32, 3}, []int{0, 4, 4, 0}, []int{0, 4, 4, 0}, 0))),
+		moveCase("pad rows", must(PadConstant(F32, []int{3, 5, 8}, []int{1, 2, 0}, []int{0, 1, 0}, 7))),
 		moveCase("pad nothing", must(PadConstant(F32, []int{3, 5}, []int{0, 0}, []int{0, 0}, 7))),
 		moveCase("pad empty", must(PadConstant(F32, []int{0, 5}, []int{2, 0}, []int{1, 3}, 7))))
 }
 
 func concatCases() []Case {
 	var cs []Case
-	for _, t := range []DType{U8, F16, F32, F64} {
+	for _, t := range everyType {
 		for _, k := range []Concat{
 			{t, 1, 1, []int{5}}, {t, 3, 4, []int{1, 7, 2}}, {t, 1, 33, []int{4, 0, 9}}, {t, 40, 1, []int{3, 16, 1, 2}}, {t, 0, 3, []int{1, 2}},
 			{t, 9, 17, []int{64, 31}}, {t, 2, 0, []int{1}},
@@ -165,6 +166,9 @@ func padCases() []Case {
 			}
 			cs = append(cs, moveCase(fmt.Sprintf("%s u8 %v %v %v", mode, p.shape, p.before, p.after), Pad{U8, mode, p.shape, p.before, p.after}))
 		}
+	}
+	for _, t := range everyType {
+		cs = append(cs, moveCase(fmt.Sprintf("wrap %s", t), Pad{t, PadWrap, []int{3, 9, 4}, []int{2, 0, 4}, []int{1, 3, 0}}))
 	}
 	wide := Pad{F32, PadEdge, []int{2, 1, 3}, []int{0, 5, 9}, []int{1, 4, 0}} // an edge may be repeated beyond the extent
 	return append(cs, moveCase("edge wide", wide), Case{"pad_backward/edge wide", PadBackward{wide}, nil},
