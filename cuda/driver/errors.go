@@ -28,28 +28,48 @@ func (e *Error) Error() string {
 	return s
 }
 
-// The codes that callers tell apart.
+// The codes that this package and its callers tell apart.
 const (
 	OutOfMemory           = 2
+	DeviceUnavailable     = 46
 	NoDevice              = 100
 	InvalidImage          = 200
 	InvalidContext        = 201
 	NoBinaryForGPU        = 209
 	InvalidPTX            = 218
+	JITCompilerNotFound   = 221
 	UnsupportedPTXVersion = 222
+	JITDisabled           = 223
 	NotFound              = 500
 	NotReady              = 600
-	IllegalAddress        = 700
-	LaunchTimeout         = 702
-	LaunchFailed          = 719
 	NotSupported          = 801
-	Unknown               = 999
+	SystemNotReady        = 802
+
+	// After these the driver answers every call of the context with an error (CUDA Driver API, CUresult: "leaves the process in an inconsistent state").
+	ECCUncorrectable    = 214
+	NVLinkUncorrectable = 220
+	Contained           = 226
+	IllegalAddress      = 700
+	LaunchTimeout       = 702
+	ContextIsDestroyed  = 709
+	Assert              = 710
+	HardwareStackError  = 714
+	IllegalInstruction  = 715
+	MisalignedAddress   = 716
+	InvalidAddressSpace = 717
+	InvalidPC           = 718
+	LaunchFailed        = 719
+	TensorMemoryLeak    = 721
+	MPSClientTerminated = 810
+	ExternalDevice      = 911
+	Unknown             = 999
 )
 
 // Lost says whether the error is one after which the driver answers every call of the context with an error: all that it held is lost.
 func (e *Error) Lost() bool {
 	switch e.Code {
-	case 214, 220, IllegalAddress, LaunchTimeout, 709, 710, 714, 715, 716, 717, 718, LaunchFailed, Unknown:
+	case ECCUncorrectable, NVLinkUncorrectable, Contained, IllegalAddress, LaunchTimeout, ContextIsDestroyed, Assert, HardwareStackError, IllegalInstruction,
+		MisalignedAddress, InvalidAddressSpace, InvalidPC, LaunchFailed, TensorMemoryLeak, MPSClientTerminated, ExternalDevice, Unknown:
 		return true
 	}
 	return false

@@ -181,9 +181,6 @@ enum {
     FUNCTIONS
 };
 
-extern const char *const symbols[FUNCTIONS];
-extern const char *errorName(CUresult);
-
 extern CUresult simCtxGetDevice(CUdevice*);
 extern CUresult simCtxGetFlags(unsigned int*);
 extern CUresult simCtxGetLimit(size_t*, CUlimit);

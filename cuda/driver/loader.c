@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "names.h"
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void *real[FUNCTIONS];
 static CUresult status = CUDA_ERROR_NOT_INITIALIZED;
@@ -91,6 +93,7 @@ static void pop(void) { simulatedContext = depth > 0 ? below[--depth] : NULL; }
 
 extern CUresult simCtxCreate(CUcontext *, unsigned int, CUdevice);
 extern CUresult simCtxDestroy(CUcontext);
+extern CUresult simCtxCheck(CUcontext);
 extern CUresult simDriverGetVersion(int *);
 
 CUcontext currentSimulated(void) { return simulatedContext; }
@@ -127,25 +130,34 @@ CUresult cuCtxCreate(CUcontext *c, unsigned int flags, CUdevice d) {
 
 static CUresult realCtxDestroy(CUcontext c) { FORWARD(cuCtxDestroy, (CUcontext), (c)); }
 
+static CUresult realCtxGetCurrent(CUcontext *c) { FORWARD(cuCtxGetCurrent, (CUcontext *), (c)); }
+
+// Destroying the current context takes it off the stack.
 CUresult cuCtxDestroy(CUcontext c) {
-    if (!isSimulated(c)) return realCtxDestroy(c);
-    if (simulatedContext == c) pop();
-    return simCtxDestroy(c);
+    CUcontext current = NULL;
+    if (isSimulated(c)) {
+        CUresult r = simCtxDestroy(c);
+        if (simulatedContext == c) pop();
+        return r;
+    }
+    if (!simulatedContext) realCtxGetCurrent(&current);
+    CUresult r = realCtxDestroy(c);
+    if (current && current == c) pop();
+    return r;
 }
 
 static CUresult realCtxSetCurrent(CUcontext c) { FORWARD(cuCtxSetCurrent, (CUcontext), (c)); }
 
 CUresult cuCtxSetCurrent(CUcontext c) {
     if (isSimulated(c)) {
-        simulatedContext = c;
-        return CUDA_SUCCESS;
+        CUresult r = simCtxCheck(c);
+        if (r == CUDA_SUCCESS) simulatedContext = c;
+        return r;
     }
     simulatedContext = NULL;
     if (c == NULL && status != CUDA_SUCCESS) return CUDA_SUCCESS; // there is none to take away
     return realCtxSetCurrent(c);
 }
-
-static CUresult realCtxGetCurrent(CUcontext *c) { FORWARD(cuCtxGetCurrent, (CUcontext *), (c)); }
 
 CUresult cuCtxGetCurrent(CUcontext *c) {
     *c = simulatedContext;
@@ -156,7 +168,10 @@ CUresult cuCtxGetCurrent(CUcontext *c) {
 static CUresult realCtxPushCurrent(CUcontext c) { FORWARD(cuCtxPushCurrent, (CUcontext), (c)); }
 
 CUresult cuCtxPushCurrent(CUcontext c) {
-    if (isSimulated(c)) return push(c);
+    if (isSimulated(c)) {
+        CUresult r = simCtxCheck(c);
+        return r == CUDA_SUCCESS ? push(c) : r;
+    }
     CUresult r = realCtxPushCurrent(c);
     return r == CUDA_SUCCESS ? push(NULL) : r;
 }

@@ -4,6 +4,7 @@ package driver
 
 /*
 #include "loader.h"
+#include <string.h>
 
 enum { LOG = 16384 };
 
@@ -15,20 +16,32 @@ static CUresult loadModule(uintptr_t context, uintptr_t *module, const void *ima
     return cuModuleLoadDataEx((CUmodule *)module, image, 2, options, values);
 }
 
-// link compiles PTX to a cubin, which belongs to the link state.
-static CUresult linkPTX(uintptr_t context, uintptr_t *state, const void *ptx, size_t size, const char *name, void **cubin, size_t *bytes, char *log) {
+// compile makes a cubin of PTX, in memory of malloc, and names the call that failed. The link state lives no longer than this call, because the driver writes
+// to the options' values until it is destroyed.
+static CUresult compile(uintptr_t context, const char *ptx, size_t size, const char *name, void **cubin, size_t *bytes, char *log, const char **call) {
+    *call = "cuCtxSetCurrent";
     CUresult r = cuCtxSetCurrent((CUcontext)context);
     if (r != CUDA_SUCCESS) return r;
     CUjit_option options[] = {CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES};
     void *values[] = {log, (void *)(uintptr_t)LOG};
-    r = cuLinkCreate(2, options, values, (CUlinkState *)state);
-    if (r != CUDA_SUCCESS) return r;
-    r = cuLinkAddData(*(CUlinkState *)state, CU_JIT_INPUT_PTX, (void *)ptx, size, name, 0, NULL, NULL);
-    if (r == CUDA_SUCCESS) r = cuLinkComplete(*(CUlinkState *)state, cubin, bytes);
+    CUlinkState state;
+    *call = "cuLinkCreate";
+    if ((r = cuLinkCreate(2, options, values, &state)) != CUDA_SUCCESS) return r;
+    void *image; // belongs to the link state
+    *call = "cuLinkAddData";
+    r = cuLinkAddData(state, CU_JIT_INPUT_PTX, (void *)ptx, size, name, 0, NULL, NULL);
+    if (r == CUDA_SUCCESS) {
+        *call = "cuLinkComplete";
+        r = cuLinkComplete(state, &image, bytes);
+    }
+    if (r == CUDA_SUCCESS) {
+        *cubin = malloc(*bytes);
+        if (*cubin) memcpy(*cubin, image, *bytes);
+        else r = CUDA_ERROR_OPERATING_SYSTEM;
+    }
+    cuLinkDestroy(state);
     return r;
 }
-
-static CUresult destroyLink(uintptr_t state) { return cuLinkDestroy((CUlinkState)state); }
 
 static CUresult unloadModule(uintptr_t context, uintptr_t module) {
     CUresult r = cuCtxSetCurrent((CUcontext)context);
@@ -58,10 +71,10 @@ const MaxDynamicShared = int(C.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES)
 
 // LoadModule loads PTX text or a cubin. The error of PTX that does not compile has the compiler's log.
 func LoadModule(context Handle, image []byte) (Handle, error) {
-	if image = bytes.TrimRight(image, "\x00"); len(image) == 0 {
+	if len(bytes.TrimRight(image, "\x00")) == 0 {
 		return 0, failure("cuModuleLoadDataEx", C.CUDA_ERROR_INVALID_IMAGE)
 	}
-	text := append(bytes.Clone(image), 0)
+	text := append(bytes.Clone(image), 0) // which ends text, and does a cubin no harm
 	log := make([]byte, C.LOG)
 	var m C.uintptr_t
 	err := failure("cuModuleLoadDataEx", C.loadModule(C.uintptr_t(context), &m, unsafe.Pointer(&text[0]), (*C.char)(unsafe.Pointer(&log[0]))))
@@ -87,21 +100,16 @@ func Compile(context Handle, name, text string) ([]byte, error) {
 	defer C.free(unsafe.Pointer(cname))
 	ctext := C.CString(text)
 	defer C.free(unsafe.Pointer(ctext))
-	log := (*C.char)(C.calloc(C.LOG, 1)) // the driver writes there until the link state is destroyed
-	defer C.free(unsafe.Pointer(log))
-	var state C.uintptr_t
+	log := make([]byte, C.LOG)
 	var cubin unsafe.Pointer
 	var n C.size_t
-	code := C.linkPTX(C.uintptr_t(context), &state, unsafe.Pointer(ctext), C.size_t(len(text)+1), cname, &cubin, &n, log)
-	err := withLog(failure("cuLinkComplete", code), C.GoBytes(unsafe.Pointer(log), C.LOG))
-	var image []byte
-	if err == nil {
-		image = bytes.Clone(unsafe.Slice((*byte)(cubin), int(n)))
+	var call *C.char
+	code := C.compile(C.uintptr_t(context), ctext, C.size_t(len(text)+1), cname, &cubin, &n, (*C.char)(unsafe.Pointer(&log[0])), &call)
+	if code != C.CUDA_SUCCESS {
+		return nil, withLog(failure(C.GoString(call), code), log)
 	}
-	if state != 0 {
-		C.destroyLink(state)
-	}
-	return image, err
+	defer C.free(cubin)
+	return bytes.Clone(unsafe.Slice((*byte)(cubin), int(n))), nil
 }
 
 // UnloadModule unloads a module.

@@ -12,6 +12,7 @@ import "C"
 import (
 	"fmt"
 	"reflect"
+	"strings"
 )
 
 // Built says whether this build can load the driver.
@@ -68,11 +69,11 @@ func failure(call string, code C.CUresult) error {
 		e.Text = C.GoString(s)
 	}
 	if code == C.CUDA_ERROR_NOT_SUPPORTED {
-		if m := C.GoString(C.missingSymbol()); m != "" {
+		if m := C.GoString(C.missingSymbol()); m == call || strings.HasPrefix(m, call+"_v") {
 			e.Text = "the driver has no function " + m
 		}
 	}
-	e.Log = simulatedFinding(int(code))
+	e.Log = takeFinding(int(code))
 	return e
 }
 

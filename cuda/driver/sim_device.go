@@ -126,13 +126,15 @@ func simDevicePrimaryCtxRetain(p *C.CUcontext, d C.CUdevice) C.CUresult {
 	if g == nil {
 		return C.CUDA_ERROR_INVALID_DEVICE
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.primary == nil {
 		if g.primary = newSimContext(g, 0); g.primary == nil {
 			return C.CUDA_ERROR_OUT_OF_MEMORY
 		}
 	}
-	*(*uintptr)(unsafe.Pointer(p)) = g.primary.handle
-	return success
+	g.retained++
+	return give(unsafe.Pointer(p), g.primary.handle)
 }
 
 //export simDevicePrimaryCtxRelease
@@ -141,11 +143,15 @@ func simDevicePrimaryCtxRelease(d C.CUdevice) C.CUresult {
 	if g == nil {
 		return C.CUDA_ERROR_INVALID_DEVICE
 	}
-	if g.primary == nil {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.retained == 0 {
 		return C.CUDA_ERROR_INVALID_CONTEXT
 	}
-	g.primary.destroy()
-	g.primary = nil
+	if g.retained--; g.retained == 0 {
+		g.primary.destroy()
+		g.primary = nil
+	}
 	return success
 }
 
@@ -155,21 +161,36 @@ func simCtxCreate(p *C.CUcontext, flags C.uint, d C.CUdevice) C.CUresult {
 	if g == nil {
 		return C.CUDA_ERROR_INVALID_DEVICE
 	}
+	if code := simulator.broken.Load(); code != 0 {
+		return C.CUresult(code)
+	}
 	c := newSimContext(g, uint32(flags))
 	if c == nil {
 		return C.CUDA_ERROR_OUT_OF_MEMORY
 	}
-	*(*uintptr)(unsafe.Pointer(p)) = c.handle
-	return success
+	return give(unsafe.Pointer(p), c.handle)
 }
 
+// simCtxDestroy waits for what runs, as a real driver does: a kernel that never ends keeps it for ever.
+//
 //export simCtxDestroy
 func simCtxDestroy(h C.CUcontext) C.CUresult {
 	c := object[*simContext](unsafe.Pointer(h))
 	if c == nil {
 		return C.CUDA_ERROR_INVALID_CONTEXT
 	}
+	c.wait()
 	c.destroy()
+	return success
+}
+
+// simCtxCheck is the answer to making a context current.
+//
+//export simCtxCheck
+func simCtxCheck(h C.CUcontext) C.CUresult {
+	if object[*simContext](unsafe.Pointer(h)) == nil {
+		return C.CUDA_ERROR_CONTEXT_IS_DESTROYED
+	}
 	return success
 }
 
@@ -219,9 +240,14 @@ func simCtxGetStreamPriorityRange(least, greatest *C.int) C.CUresult {
 
 //export simCtxSynchronize
 func simCtxSynchronize() C.CUresult {
-	c := currentSim()
-	if c == nil {
-		return C.CUDA_ERROR_INVALID_CONTEXT
+	c, r := ready()
+	if r != success {
+		return r
+	}
+	for _, s := range c.all() {
+		if r := s.spoilCapture(); r != success {
+			return r
+		}
 	}
 	return C.CUresult(c.wait())
 }

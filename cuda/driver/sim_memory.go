@@ -12,6 +12,8 @@ import "C"
 import (
 	"bytes"
 	"unsafe"
+
+	"palladio/cuda/sim"
 )
 
 // currentSim is the thread's context; nil if it is none that lives.
@@ -26,19 +28,31 @@ func ready() (*simContext, C.CUresult) {
 	return c, C.CUresult(c.status())
 }
 
+// reserve allocates memory of the GPU.
+func (g *SimulatedGPU) reserve(n C.size_t) (uint64, C.CUresult) {
+	if n == 0 {
+		return 0, C.CUDA_ERROR_INVALID_VALUE
+	}
+	addr, err := g.gpu.Alloc(int(n))
+	if err != nil {
+		noteFinding(OutOfMemory, err)
+		return 0, C.CUDA_ERROR_OUT_OF_MEMORY
+	}
+	return addr, success
+}
+
 //export simMemAlloc
 func simMemAlloc(p *C.CUdeviceptr, n C.size_t) C.CUresult {
 	c, r := ready()
+	if r == success {
+		r = c.forbidden(false)
+	}
 	if r != success {
 		return r
 	}
-	if n == 0 {
-		return C.CUDA_ERROR_INVALID_VALUE
-	}
-	addr, err := c.dev.gpu.Alloc(int(n))
-	if err != nil {
-		noteFinding(OutOfMemory, err)
-		return C.CUDA_ERROR_OUT_OF_MEMORY
+	addr, r := c.dev.reserve(n)
+	if r != success {
+		return r
 	}
 	c.mu.Lock()
 	c.memory[addr] = int(n)
@@ -56,19 +70,28 @@ func (c *simContext) release(addr uint64) bool {
 	return ok
 }
 
+// releasePooled takes an address out of what is handed out of the pool.
+func (g *SimulatedGPU) releasePooled(addr uint64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, ok := g.pooled[addr]
+	delete(g.pooled, addr)
+	return ok
+}
+
 //export simMemFree
 func simMemFree(p C.CUdeviceptr) C.CUresult {
 	c, r := ready()
-	if r != success {
+	if r != success || p == 0 {
 		return r
 	}
-	if p == 0 {
-		return success
+	if r := c.forbidden(false); r != success {
+		return r
 	}
 	if r := c.wait(); r != 0 {
 		return C.CUresult(r)
 	}
-	if !c.release(uint64(p)) || c.dev.gpu.Free(uint64(p)) != nil {
+	if !c.release(uint64(p)) && !c.dev.releasePooled(uint64(p)) || c.dev.gpu.Free(uint64(p)) != nil {
 		return C.CUDA_ERROR_INVALID_VALUE
 	}
 	return success
@@ -80,12 +103,25 @@ func simMemAllocAsync(p *C.CUdeviceptr, n C.size_t, h C.CUstream) C.CUresult {
 	if r != success {
 		return r
 	}
-	if s != nil && s.capturing() {
-		return C.CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED
+	if s != nil {
+		if r := s.spoilCapture(); r != success { // a graph of its own memory is not simulated
+			return r
+		}
 	}
-	return simMemAlloc(p, n)
+	g := currentSim().dev
+	addr, r := g.reserve(n)
+	if r != success {
+		return r
+	}
+	g.mu.Lock()
+	g.pooled[addr] = int(n)
+	g.mu.Unlock()
+	*p = C.CUdeviceptr(addr)
+	return success
 }
 
+// simMemFreeAsync gives memory of the pool back; in a capture it takes no address but that of memory which the graph itself allocates.
+//
 //export simMemFreeAsync
 func simMemFreeAsync(p C.CUdeviceptr, h C.CUstream) C.CUresult {
 	s, r := streamOf(h)
@@ -95,22 +131,32 @@ func simMemFreeAsync(p C.CUdeviceptr, h C.CUstream) C.CUresult {
 	if s == nil {
 		return simMemFree(p)
 	}
-	c := s.c
-	if !c.release(uint64(p)) {
+	if s.spoilCapture() != success {
 		return C.CUDA_ERROR_INVALID_VALUE
 	}
-	s.submit(func() error { return c.dev.gpu.Free(uint64(p)) })
+	g := s.c.dev
+	if !g.releasePooled(uint64(p)) {
+		return C.CUDA_ERROR_INVALID_VALUE
+	}
+	s.submit(func() error { return g.gpu.Free(uint64(p)) })
 	return success
 }
 
 //export simMemAllocHost
 func simMemAllocHost(p *unsafe.Pointer, n C.size_t) C.CUresult {
-	if _, r := ready(); r != success {
+	c, r := ready()
+	if r != success {
 		return r
+	}
+	if n == 0 {
+		return C.CUDA_ERROR_INVALID_VALUE
 	}
 	if *p = C.malloc(n); *p == nil {
 		return C.CUDA_ERROR_OUT_OF_MEMORY
 	}
+	c.mu.Lock()
+	c.pinned[*p] = int(n)
+	c.mu.Unlock()
 	return success
 }
 
@@ -120,16 +166,35 @@ func simMemFreeHost(p unsafe.Pointer) C.CUresult {
 	if c == nil {
 		return C.CUDA_ERROR_INVALID_CONTEXT
 	}
-	c.wait() // what runs may still use it; its error is for the next call
+	r := C.CUresult(c.wait()) // what runs may still use it
+	c.mu.Lock()
+	_, ok := c.pinned[p]
+	delete(c.pinned, p)
+	c.mu.Unlock()
+	if !ok {
+		return C.CUDA_ERROR_INVALID_VALUE
+	}
 	C.free(p)
-	return success
+	return r
+}
+
+// isPinned says whether host memory is the driver's, which a copy reads when the stream gets there.
+func (c *simContext) isPinned(p unsafe.Pointer) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for start, n := range c.pinned {
+		if uintptr(p)-uintptr(start) < uintptr(n) {
+			return true
+		}
+	}
+	return false
 }
 
 //export simMemGetInfo
 func simMemGetInfo(free, total *C.size_t) C.CUresult {
-	c := currentSim()
-	if c == nil {
-		return C.CUDA_ERROR_INVALID_CONTEXT
+	c, r := ready()
+	if r != success {
+		return r
 	}
 	f, t := c.dev.gpu.MemoryInfo()
 	*free, *total = C.size_t(f), C.size_t(t)
@@ -170,18 +235,31 @@ func copyError(err error) C.CUresult {
 // idle waits for the whole context, as calls on the default stream do.
 func idle() (*simContext, C.CUresult) {
 	c, r := ready()
+	if r == success {
+		r = c.forbidden(true)
+	}
 	if r != success {
 		return nil, r
 	}
-	c.mu.Lock()
-	for s := range c.streams {
-		if s.flags&C.CU_STREAM_NON_BLOCKING == 0 && s.capturing() {
-			c.mu.Unlock()
-			return nil, C.CUDA_ERROR_STREAM_CAPTURE_IMPLICIT
-		}
-	}
-	c.mu.Unlock()
 	return c, C.CUresult(c.wait())
+}
+
+// inOrder does something to memory in the order of a stream; on the default stream after all that runs.
+func inOrder(h C.CUstream, f func(g *sim.GPU) error) C.CUresult {
+	s, r := streamOf(h)
+	if r != success {
+		return r
+	}
+	if s == nil {
+		c, r := idle()
+		if r != success {
+			return r
+		}
+		return copyError(f(c.dev.gpu))
+	}
+	g := s.c.dev.gpu
+	s.submit(func() error { return f(g) })
+	return success
 }
 
 func hostBytes(p unsafe.Pointer, n C.size_t) []byte {
@@ -193,79 +271,47 @@ func hostBytes(p unsafe.Pointer, n C.size_t) []byte {
 
 //export simMemcpyHtoD
 func simMemcpyHtoD(dst C.CUdeviceptr, src unsafe.Pointer, n C.size_t) C.CUresult {
-	c, r := idle()
-	if r != success {
-		return r
-	}
-	return copyError(c.dev.gpu.Write(uint64(dst), hostBytes(src, n)))
+	return inOrder(nil, func(g *sim.GPU) error { return g.Write(uint64(dst), hostBytes(src, n)) })
 }
 
 //export simMemcpyDtoH
 func simMemcpyDtoH(dst unsafe.Pointer, src C.CUdeviceptr, n C.size_t) C.CUresult {
-	c, r := idle()
-	if r != success {
-		return r
-	}
-	return copyError(c.dev.gpu.Read(uint64(src), hostBytes(dst, n)))
+	return simMemcpyDtoHAsync(dst, src, n, nil)
 }
 
 //export simMemcpyDtoD
 func simMemcpyDtoD(dst, src C.CUdeviceptr, n C.size_t) C.CUresult {
-	c, r := idle()
-	if r != success {
-		return r
-	}
-	return copyError(c.dev.gpu.Copy(uint64(dst), uint64(src), int(n)))
+	return simMemcpyDtoDAsync(dst, src, n, nil)
 }
 
 //export simMemcpy
-func simMemcpy(dst, src C.CUdeviceptr, n C.size_t) C.CUresult { return simMemcpyDtoD(dst, src, n) }
+func simMemcpy(dst, src C.CUdeviceptr, n C.size_t) C.CUresult {
+	return simMemcpyDtoDAsync(dst, src, n, nil)
+}
 
+// simMemcpyHtoDAsync reads pinned memory when the stream gets there, and memory that may move at once; a graph reads either when it runs.
+//
 //export simMemcpyHtoDAsync
 func simMemcpyHtoDAsync(dst C.CUdeviceptr, src unsafe.Pointer, n C.size_t, h C.CUstream) C.CUresult {
 	s, r := streamOf(h)
 	if r != success {
 		return r
 	}
-	if s == nil {
-		return simMemcpyHtoD(dst, src, n)
+	b := hostBytes(src, n)
+	if s != nil && !s.capturing() && !s.c.isPinned(src) {
+		b = bytes.Clone(b)
 	}
-	g := s.c.dev.gpu
-	if s.capturing() { // a replay reads what is there then
-		s.submit(func() error { return g.Write(uint64(dst), hostBytes(src, n)) })
-		return success
-	}
-	staged := bytes.Clone(hostBytes(src, n))
-	s.submit(func() error { return g.Write(uint64(dst), staged) })
-	return success
+	return inOrder(h, func(g *sim.GPU) error { return g.Write(uint64(dst), b) })
 }
 
 //export simMemcpyDtoHAsync
 func simMemcpyDtoHAsync(dst unsafe.Pointer, src C.CUdeviceptr, n C.size_t, h C.CUstream) C.CUresult {
-	s, r := streamOf(h)
-	if r != success {
-		return r
-	}
-	if s == nil {
-		return simMemcpyDtoH(dst, src, n)
-	}
-	g := s.c.dev.gpu
-	s.submit(func() error { return g.Read(uint64(src), hostBytes(dst, n)) })
-	return success
+	return inOrder(h, func(g *sim.GPU) error { return g.Read(uint64(src), hostBytes(dst, n)) })
 }
 
 //export simMemcpyDtoDAsync
 func simMemcpyDtoDAsync(dst, src C.CUdeviceptr, n C.size_t, h C.CUstream) C.CUresult {
-	s, r := streamOf(h)
-	if r != success {
-		return r
-	}
-	if s == nil {
-		return simMemcpyDtoD(dst, src, n)
-	}
-	g := s.c.dev.gpu
-	s.submit(func() error { return g.Copy(uint64(dst), uint64(src), int(n)) })
-	return success
+	return inOrder(h, func(g *sim.GPU) error { return g.Copy(uint64(dst), uint64(src), int(n)) })
 }
 
 //export simMemcpyAsync
@@ -273,22 +319,9 @@ func simMemcpyAsync(dst, src C.CUdeviceptr, n C.size_t, h C.CUstream) C.CUresult
 	return simMemcpyDtoDAsync(dst, src, n, h)
 }
 
-// fill sets elements of size bytes, in the order of a stream or at once.
+// fill sets elements of size bytes.
 func fill(dst C.CUdeviceptr, value uint32, size int, n C.size_t, h C.CUstream) C.CUresult {
-	s, r := streamOf(h)
-	if r != success {
-		return r
-	}
-	if s == nil {
-		c, r := idle()
-		if r != success {
-			return r
-		}
-		return copyError(c.dev.gpu.Fill(uint64(dst), value, size, int(n)))
-	}
-	g := s.c.dev.gpu
-	s.submit(func() error { return g.Fill(uint64(dst), value, size, int(n)) })
-	return success
+	return inOrder(h, func(g *sim.GPU) error { return g.Fill(uint64(dst), value, size, int(n)) })
 }
 
 //export simMemsetD8
@@ -329,17 +362,12 @@ func simDeviceGetDefaultMemPool(p *C.CUmemoryPool, d C.CUdevice) C.CUresult {
 	if g == nil {
 		return C.CUDA_ERROR_INVALID_DEVICE
 	}
-	simulator.mu.RLock()
-	h := g.pool
-	simulator.mu.RUnlock()
-	if h == 0 {
-		h = newHandle(g)
-		simulator.mu.Lock()
-		g.pool = h
-		simulator.mu.Unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.pool == 0 {
+		g.pool = newHandle(g)
 	}
-	*(*uintptr)(unsafe.Pointer(p)) = h
-	return success
+	return give(unsafe.Pointer(p), g.pool)
 }
 
 //export simMemPoolSetAttribute
@@ -353,10 +381,15 @@ func simMemPoolGetAttribute(h C.CUmemoryPool, a C.CUmemPool_attribute, v unsafe.
 	if g == nil {
 		return C.CUDA_ERROR_INVALID_HANDLE
 	}
-	free, total := g.gpu.MemoryInfo()
 	switch a {
 	case C.CU_MEMPOOL_ATTR_USED_MEM_CURRENT, C.CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT:
-		*(*uint64)(v) = uint64(total - free)
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		sum := 0
+		for _, n := range g.pooled {
+			sum += n
+		}
+		*(*uint64)(v) = uint64(sum)
 		return success
 	}
 	return C.CUDA_ERROR_INVALID_VALUE

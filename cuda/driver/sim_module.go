@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -23,8 +24,11 @@ import (
 type simModule struct {
 	c      *simContext
 	m      *sim.Module
+	mu     sync.Mutex
 	loaded map[string]uintptr // handles of its functions
 }
+
+func (m *simModule) owner() *simContext { return m.c }
 
 // simFunction is an entry point.
 type simFunction struct {
@@ -32,6 +36,8 @@ type simFunction struct {
 	entry   *sim.Entry
 	dynamic atomic.Int64 // most dynamic shared memory of a launch
 }
+
+func (f *simFunction) owner() *simContext { return f.c }
 
 //export simModuleLoadData
 func simModuleLoadData(p *C.CUmodule, image unsafe.Pointer) C.CUresult {
@@ -41,6 +47,9 @@ func simModuleLoadData(p *C.CUmodule, image unsafe.Pointer) C.CUresult {
 //export simModuleLoadDataEx
 func simModuleLoadDataEx(p *C.CUmodule, image unsafe.Pointer, n C.uint, options *C.CUjit_option, values *unsafe.Pointer) C.CUresult {
 	c, r := ready()
+	if r == success {
+		r = c.forbidden(false)
+	}
 	if r != success {
 		return r
 	}
@@ -50,11 +59,11 @@ func simModuleLoadDataEx(p *C.CUmodule, image unsafe.Pointer, n C.uint, options 
 	log := errorLog(n, options, values)
 	m, r, err := c.load(C.GoString((*C.char)(image)))
 	if err != nil {
-		write(log, err.Error())
+		log.write(err.Error())
 		return r
 	}
-	*(*uintptr)(unsafe.Pointer(p)) = c.own(m)
-	return success
+	log.close()
+	return give(unsafe.Pointer(p), c.own(m))
 }
 
 // load makes a module of PTX, or of what simLinkComplete made of PTX.
@@ -88,62 +97,73 @@ func (g *SimulatedGPU) checkVersion(text string) error {
 	return nil
 }
 
-// errorLog is the buffer that the caller gives for the compiler's errors.
-func errorLog(n C.uint, options *C.CUjit_option, values *unsafe.Pointer) []byte {
+// jitLog is the buffer that the caller gives for the compiler's errors.
+type jitLog struct {
+	buffer []byte
+	used   *uintptr // the option's value, which tells how much of the buffer is filled
+}
+
+func errorLog(n C.uint, options *C.CUjit_option, values *unsafe.Pointer) (log jitLog) {
 	if n == 0 {
-		return nil
+		return log
 	}
 	var buffer unsafe.Pointer
-	var size uintptr
 	vs := unsafe.Slice((*uintptr)(unsafe.Pointer(values)), int(n))
 	for i, o := range unsafe.Slice(options, int(n)) {
 		switch o {
 		case C.CU_JIT_ERROR_LOG_BUFFER:
 			buffer = *(*unsafe.Pointer)(unsafe.Pointer(&vs[i]))
 		case C.CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES:
-			size = vs[i]
+			log.used = &vs[i]
 		}
 	}
-	if buffer == nil || size == 0 {
-		return nil
+	if buffer != nil && log.used != nil {
+		log.buffer = unsafe.Slice((*byte)(buffer), *log.used)
 	}
-	return unsafe.Slice((*byte)(buffer), size)
+	log.close()
+	return log
 }
 
-// write puts text and a 0 into a log.
-func write(log []byte, text string) {
-	if len(log) > 0 {
-		log[copy(log[:len(log)-1], text)] = 0
+// write puts text and a 0 into the log.
+func (l *jitLog) write(text string) {
+	if len(l.buffer) > 0 {
+		n := copy(l.buffer[:len(l.buffer)-1], text)
+		l.buffer[n] = 0
+		l.buffer = l.buffer[:n]
+	}
+	l.close()
+}
+
+// close tells how much is written; a driver does so until the link state is destroyed, so the options must live as long.
+func (l *jitLog) close() {
+	if l.used != nil {
+		*l.used = uintptr(len(l.buffer))
 	}
 }
 
 //export simModuleUnload
 func simModuleUnload(h C.CUmodule) C.CUresult {
-	m := object[*simModule](unsafe.Pointer(h))
-	if m == nil {
-		return C.CUDA_ERROR_INVALID_HANDLE
+	m, r := resolve[*simModule](unsafe.Pointer(h))
+	if r != success {
+		return r
 	}
 	m.c.wait()
 	for _, f := range m.loaded {
-		dispose(f)
+		m.c.disown(f)
 	}
-	if err := m.m.Unload(); err != nil {
-		return copyError(err)
-	}
-	return dispose(uintptr(unsafe.Pointer(h)))
+	m.c.disown(uintptr(unsafe.Pointer(h)))
+	return copyError(m.m.Unload())
 }
 
 //export simModuleGetFunction
 func simModuleGetFunction(p *C.CUfunction, h C.CUmodule, name *C.char) C.CUresult {
-	c, r := ready()
+	m, r := resolve[*simModule](unsafe.Pointer(h))
 	if r != success {
 		return r
 	}
-	m := object[*simModule](unsafe.Pointer(h))
-	if m == nil {
-		return C.CUDA_ERROR_INVALID_HANDLE
-	}
 	s := C.GoString(name)
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	f := m.loaded[s]
 	if f == 0 {
 		e, err := m.m.Entry(s)
@@ -151,20 +171,19 @@ func simModuleGetFunction(p *C.CUfunction, h C.CUmodule, name *C.char) C.CUresul
 			noteFinding(NotFound, err)
 			return C.CUDA_ERROR_NOT_FOUND
 		}
-		fn := &simFunction{c: c, entry: e}
+		fn := &simFunction{c: m.c, entry: e}
 		fn.dynamic.Store(int64(staticShared - e.SharedStatic()))
-		f = c.own(fn)
+		f = m.c.own(fn)
 		m.loaded[s] = f
 	}
-	*(*uintptr)(unsafe.Pointer(p)) = f
-	return success
+	return give(unsafe.Pointer(p), f)
 }
 
 //export simFuncGetAttribute
 func simFuncGetAttribute(v *C.int, a C.CUfunction_attribute, h C.CUfunction) C.CUresult {
-	f := object[*simFunction](unsafe.Pointer(h))
-	if f == nil {
-		return C.CUDA_ERROR_INVALID_HANDLE
+	f, r := resolve[*simFunction](unsafe.Pointer(h))
+	if r != success {
+		return r
 	}
 	switch a {
 	case C.CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK:
@@ -187,9 +206,9 @@ func simFuncGetAttribute(v *C.int, a C.CUfunction_attribute, h C.CUfunction) C.C
 
 //export simFuncSetAttribute
 func simFuncSetAttribute(h C.CUfunction, a C.CUfunction_attribute, v C.int) C.CUresult {
-	f := object[*simFunction](unsafe.Pointer(h))
-	if f == nil {
-		return C.CUDA_ERROR_INVALID_HANDLE
+	f, r := resolve[*simFunction](unsafe.Pointer(h))
+	if r != success {
+		return r
 	}
 	if a == C.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES {
 		if int(v) < 0 || int(v)+f.entry.SharedStatic() > f.c.dev.chip.SharedBlock {
@@ -208,9 +227,9 @@ func simFuncSetSharedMemConfig(C.CUfunction, C.CUsharedconfig) C.CUresult { retu
 
 //export simOccupancyMaxActiveBlocksPerMultiprocessor
 func simOccupancyMaxActiveBlocksPerMultiprocessor(n *C.int, h C.CUfunction, threads C.int, shared C.size_t) C.CUresult {
-	f := object[*simFunction](unsafe.Pointer(h))
-	if f == nil {
-		return C.CUDA_ERROR_INVALID_HANDLE
+	f, r := resolve[*simFunction](unsafe.Pointer(h))
+	if r != success {
+		return r
 	}
 	o, err := f.c.dev.chip.Occupancy(0, f.entry.SharedStatic()+int(shared), int(threads)) // the simulator assigns no registers
 	if err != nil {
@@ -231,10 +250,11 @@ func simLaunchKernel(h C.CUfunction, gx, gy, gz, bx, by, bz, shared C.uint, hs C
 	if r != success {
 		return r
 	}
-	f := object[*simFunction](unsafe.Pointer(h))
+	f, r := resolve[*simFunction](unsafe.Pointer(h))
+	if r != success {
+		return r
+	}
 	switch {
-	case f == nil:
-		return C.CUDA_ERROR_INVALID_HANDLE
 	case extra != nil:
 		return C.CUDA_ERROR_NOT_SUPPORTED
 	case int64(shared) > f.dynamic.Load():
@@ -249,6 +269,9 @@ func simLaunchKernel(h C.CUfunction, gx, gy, gz, bx, by, bz, shared C.uint, hs C
 	}
 	args := f.args(params)
 	run := func() error {
+		if err := burn(f.entry.Name()); err != nil {
+			return err
+		}
 		if s != nil && f.c.dev.timed.Load() {
 			r, err := f.c.dev.gpu.LaunchProfiled(f.c.ctx, f.entry, config, args)
 			if err == nil {
@@ -298,9 +321,11 @@ const cubinMagic = "palladio simulated cubin\n"
 type simLink struct {
 	c     *simContext
 	text  []byte
-	log   []byte
+	log   jitLog
 	image unsafe.Pointer // what simLinkComplete gave
 }
+
+func (l *simLink) owner() *simContext { return l.c }
 
 //export simLinkCreate
 func simLinkCreate(n C.uint, options *C.CUjit_option, values *unsafe.Pointer, p *C.CUlinkState) C.CUresult {
@@ -308,15 +333,14 @@ func simLinkCreate(n C.uint, options *C.CUjit_option, values *unsafe.Pointer, p 
 	if r != success {
 		return r
 	}
-	*(*uintptr)(unsafe.Pointer(p)) = c.own(&simLink{c: c, log: errorLog(n, options, values)})
-	return success
+	return give(unsafe.Pointer(p), c.own(&simLink{c: c, log: errorLog(n, options, values)}))
 }
 
 //export simLinkAddData
 func simLinkAddData(h C.CUlinkState, t C.CUjitInputType, data unsafe.Pointer, n C.size_t, name *C.char, options C.uint, option *C.CUjit_option, values *unsafe.Pointer) C.CUresult {
-	l := object[*simLink](unsafe.Pointer(h))
-	if l == nil {
-		return C.CUDA_ERROR_INVALID_HANDLE
+	l, r := resolve[*simLink](unsafe.Pointer(h))
+	if r != success {
+		return r
 	}
 	if t != C.CU_JIT_INPUT_PTX || l.text != nil {
 		return C.CUDA_ERROR_NOT_SUPPORTED
@@ -324,7 +348,7 @@ func simLinkAddData(h C.CUlinkState, t C.CUjitInputType, data unsafe.Pointer, n 
 	l.text = bytes.TrimRight(bytes.Clone(hostBytes(data, n)), "\x00")
 	m, r, err := l.c.load(string(l.text))
 	if err != nil {
-		write(l.log, err.Error())
+		l.log.write(err.Error())
 		return r
 	}
 	return copyError(m.m.Unload())
@@ -332,9 +356,12 @@ func simLinkAddData(h C.CUlinkState, t C.CUjitInputType, data unsafe.Pointer, n 
 
 //export simLinkComplete
 func simLinkComplete(h C.CUlinkState, image *unsafe.Pointer, n *C.size_t) C.CUresult {
-	l := object[*simLink](unsafe.Pointer(h))
-	if l == nil || l.text == nil {
-		return C.CUDA_ERROR_INVALID_HANDLE
+	l, r := resolve[*simLink](unsafe.Pointer(h))
+	if r != success {
+		return r
+	}
+	if l.text == nil {
+		return C.CUDA_ERROR_INVALID_VALUE
 	}
 	if l.image == nil {
 		l.image = C.CBytes(append([]byte(cubinMagic), l.text...))
@@ -345,12 +372,14 @@ func simLinkComplete(h C.CUlinkState, image *unsafe.Pointer, n *C.size_t) C.CUre
 
 //export simLinkDestroy
 func simLinkDestroy(h C.CUlinkState) C.CUresult {
-	l := object[*simLink](unsafe.Pointer(h))
-	if l == nil {
-		return C.CUDA_ERROR_INVALID_HANDLE
+	l, r := resolve[*simLink](unsafe.Pointer(h))
+	if r != success {
+		return r
 	}
 	C.free(l.image)
-	return dispose(uintptr(unsafe.Pointer(h)))
+	l.log.close()
+	l.c.disown(uintptr(unsafe.Pointer(h)))
+	return success
 }
 
 //export simDriverGetVersion

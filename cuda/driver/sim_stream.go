@@ -13,17 +13,58 @@ import (
 	"unsafe"
 )
 
+// owned is something that lives in a context.
+type owned interface {
+	comparable
+	owner() *simContext
+}
+
+// resolve is what a handle stands for in the thread's context, else the answer to the call.
+func resolve[T owned](h unsafe.Pointer) (T, C.CUresult) {
+	var none T
+	c, r := ready()
+	if r != success {
+		return none, r
+	}
+	if o := object[T](h); o != none && o.owner() == c {
+		return o, success
+	}
+	return none, C.CUDA_ERROR_INVALID_HANDLE
+}
+
+// give answers with a new handle.
+func give(p unsafe.Pointer, h uintptr) C.CUresult {
+	if h == 0 {
+		return C.CUDA_ERROR_OUT_OF_MEMORY
+	}
+	*(*uintptr)(p) = h
+	return success
+}
+
+// dispose frees a handle of a T that the thread's context owns.
+func dispose[T owned](h unsafe.Pointer) C.CUresult {
+	o, r := resolve[T](h)
+	if r == success {
+		o.owner().disown(uintptr(h))
+	}
+	return r
+}
+
 // streamOf is the stream of a handle; nil for the default stream. The answer is not success where the context or the handle is not valid.
 func streamOf(h C.CUstream) (*simStream, C.CUresult) {
-	c, r := ready()
-	if r != success || h == nil {
+	if h == nil {
+		_, r := ready()
 		return nil, r
 	}
-	s := object[*simStream](unsafe.Pointer(h))
-	if s == nil || s.c != c {
-		return nil, C.CUDA_ERROR_INVALID_HANDLE
+	s, r := resolve[*simStream](unsafe.Pointer(h))
+	if r == success {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.capture != nil && s.capture.invalid {
+			return s, C.CUDA_ERROR_STREAM_CAPTURE_INVALIDATED
+		}
 	}
-	return s, success
+	return s, r
 }
 
 //export simStreamCreate
@@ -41,15 +82,14 @@ func simStreamCreateWithPriority(p *C.CUstream, flags C.uint, priority C.int) C.
 	if s == nil {
 		return C.CUDA_ERROR_OUT_OF_MEMORY
 	}
-	*(*uintptr)(unsafe.Pointer(p)) = s.handle
-	return success
+	return give(unsafe.Pointer(p), s.handle)
 }
 
 //export simStreamDestroy
 func simStreamDestroy(h C.CUstream) C.CUresult {
-	s := object[*simStream](unsafe.Pointer(h))
-	if s == nil {
-		return C.CUDA_ERROR_INVALID_HANDLE
+	s, r := resolve[*simStream](unsafe.Pointer(h))
+	if r != success {
+		return r
 	}
 	s.c.mu.Lock()
 	delete(s.c.streams, s)
@@ -86,8 +126,8 @@ func simStreamSynchronize(h C.CUstream) C.CUresult {
 	if s == nil {
 		return simCtxSynchronize()
 	}
-	if s.capturing() {
-		return C.CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED
+	if r := s.spoilCapture(); r != success {
+		return r
 	}
 	s.wait()
 	return C.CUresult(s.c.status())
@@ -99,8 +139,8 @@ func simStreamQuery(h C.CUstream) C.CUresult {
 	if r != success || s == nil {
 		return r
 	}
-	if s.capturing() {
-		return C.CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED
+	if r := s.spoilCapture(); r != success {
+		return r
 	}
 	if s.busy() {
 		return C.CUDA_ERROR_NOT_READY
@@ -110,43 +150,33 @@ func simStreamQuery(h C.CUstream) C.CUresult {
 
 // simEvent is a place in a stream.
 type simEvent struct {
-	c    *simContext
-	mu   sync.Mutex
-	done chan struct{} // closed when the stream got there; nil before the first record
-	at   time.Time     // when it got there
-	sum  float64       // the stream's clock then
+	c     *simContext
+	flags uint32
+
+	mu       sync.Mutex
+	captured bool          // last recorded in a capture
+	done     chan struct{} // closed when the stream got there; nil before the first record
+	at       time.Time     // when it got there
+	sum      float64       // the stream's clock then
 }
 
+func (e *simEvent) owner() *simContext { return e.c }
+
 //export simEventCreate
-func simEventCreate(p *C.CUevent, _ C.uint) C.CUresult {
+func simEventCreate(p *C.CUevent, flags C.uint) C.CUresult {
 	c, r := ready()
 	if r != success {
 		return r
 	}
-	*(*uintptr)(unsafe.Pointer(p)) = newHandle(&simEvent{c: c})
-	return success
-}
-
-func eventOf(h C.CUevent) (*simEvent, C.CUresult) {
-	e := object[*simEvent](unsafe.Pointer(h))
-	if e == nil {
-		return nil, C.CUDA_ERROR_INVALID_HANDLE
-	}
-	return e, success
+	return give(unsafe.Pointer(p), c.own(&simEvent{c: c, flags: uint32(flags)}))
 }
 
 //export simEventDestroy
-func simEventDestroy(h C.CUevent) C.CUresult {
-	if _, r := eventOf(h); r != success {
-		return r
-	}
-	dropHandle(uintptr(unsafe.Pointer(h)))
-	return success
-}
+func simEventDestroy(h C.CUevent) C.CUresult { return dispose[*simEvent](unsafe.Pointer(h)) }
 
 //export simEventRecord
 func simEventRecord(h C.CUevent, hs C.CUstream) C.CUresult {
-	e, r := eventOf(h)
+	e, r := resolve[*simEvent](unsafe.Pointer(h))
 	if r != success {
 		return r
 	}
@@ -155,9 +185,13 @@ func simEventRecord(h C.CUevent, hs C.CUstream) C.CUresult {
 		return r
 	}
 	done := make(chan struct{})
+	captured := s != nil && s.capturing()
 	e.mu.Lock()
-	e.done = done
+	e.done, e.captured = done, captured
 	e.mu.Unlock()
+	if captured {
+		return success
+	}
 	reach := func() error {
 		e.mu.Lock()
 		e.at = time.Now()
@@ -169,14 +203,11 @@ func simEventRecord(h C.CUevent, hs C.CUstream) C.CUresult {
 		return nil
 	}
 	if s == nil {
-		c, r := idle()
-		if c != nil && r == success {
+		_, r := idle()
+		if r == success {
 			_ = reach()
 		}
 		return r
-	}
-	if s.capturing() {
-		return C.CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED
 	}
 	s.submit(reach)
 	return success
@@ -191,14 +222,17 @@ func (e *simEvent) place() chan struct{} {
 
 //export simEventQuery
 func simEventQuery(h C.CUevent) C.CUresult {
-	e, r := eventOf(h)
+	e, r := resolve[*simEvent](unsafe.Pointer(h))
 	if r != success {
 		return r
 	}
-	if st := e.c.status(); st != 0 {
-		return C.CUresult(st)
+	e.mu.Lock()
+	done, captured := e.done, e.captured
+	e.mu.Unlock()
+	if captured {
+		return C.CUDA_ERROR_CAPTURED_EVENT
 	}
-	if done := e.place(); done != nil {
+	if done != nil {
 		select {
 		case <-done:
 		default:
@@ -224,15 +258,15 @@ func simEventSynchronize(h C.CUevent) C.CUresult {
 
 //export simEventElapsedTime
 func simEventElapsedTime(ms *C.float, from, to C.CUevent) C.CUresult {
-	a, r := eventOf(from)
+	a, r := resolve[*simEvent](unsafe.Pointer(from))
 	if r != success {
 		return r
 	}
-	b, r := eventOf(to)
+	b, r := resolve[*simEvent](unsafe.Pointer(to))
 	if r != success {
 		return r
 	}
-	if a.place() == nil || b.place() == nil {
+	if a.place() == nil || b.place() == nil || (a.flags|b.flags)&C.CU_EVENT_DISABLE_TIMING != 0 {
 		return C.CUDA_ERROR_INVALID_HANDLE
 	}
 	if simEventQuery(from) != success || simEventQuery(to) != success {
@@ -247,7 +281,7 @@ func simEventElapsedTime(ms *C.float, from, to C.CUevent) C.CUresult {
 
 //export simStreamWaitEvent
 func simStreamWaitEvent(hs C.CUstream, h C.CUevent, _ C.uint) C.CUresult {
-	e, r := eventOf(h)
+	e, r := resolve[*simEvent](unsafe.Pointer(h))
 	if r != success {
 		return r
 	}
@@ -283,7 +317,7 @@ func simStreamIsCapturing(h C.CUstream, status *C.CUstreamCaptureStatus) C.CUres
 }
 
 //export simStreamBeginCapture
-func simStreamBeginCapture(h C.CUstream, _ C.CUstreamCaptureMode) C.CUresult {
+func simStreamBeginCapture(h C.CUstream, mode C.CUstreamCaptureMode) C.CUresult {
 	s, r := streamOf(h)
 	if r != success {
 		return r
@@ -296,49 +330,47 @@ func simStreamBeginCapture(h C.CUstream, _ C.CUstreamCaptureMode) C.CUresult {
 	if s.capture != nil {
 		return C.CUDA_ERROR_ILLEGAL_STATE
 	}
-	s.capture = &simGraph{}
+	s.capture = &simGraph{c: s.c, mode: mode}
 	return success
 }
 
 //export simStreamEndCapture
 func simStreamEndCapture(h C.CUstream, p *C.CUgraph) C.CUresult {
-	s, r := streamOf(h)
+	s, r := resolve[*simStream](unsafe.Pointer(h))
 	if r != success {
 		return r
-	}
-	if s == nil {
-		return C.CUDA_ERROR_ILLEGAL_STATE
 	}
 	s.mu.Lock()
 	g := s.capture
 	s.capture = nil
 	s.mu.Unlock()
-	if g == nil {
+	switch {
+	case g == nil:
 		return C.CUDA_ERROR_ILLEGAL_STATE
+	case g.invalid:
+		return C.CUDA_ERROR_STREAM_CAPTURE_INVALIDATED
 	}
-	*(*uintptr)(unsafe.Pointer(p)) = s.c.own(g)
-	return success
+	return give(unsafe.Pointer(p), s.c.own(g))
 }
 
 //export simGraphInstantiateWithFlags
 func simGraphInstantiateWithFlags(p *C.CUgraphExec, h C.CUgraph, _ C.ulonglong) C.CUresult {
-	c, r := ready()
+	g, r := resolve[*simGraph](unsafe.Pointer(h))
 	if r != success {
 		return r
 	}
-	g := object[*simGraph](unsafe.Pointer(h))
-	if g == nil {
-		return C.CUDA_ERROR_INVALID_HANDLE
-	}
-	*(*uintptr)(unsafe.Pointer(p)) = c.own(&simGraphExec{work: g.work})
-	return success
+	return give(unsafe.Pointer(p), g.c.own(&simGraphExec{c: g.c, work: g.work}))
 }
 
 //export simGraphExecUpdate
 func simGraphExecUpdate(h C.CUgraphExec, hg C.CUgraph, info *C.CUgraphExecUpdateResultInfo) C.CUresult {
-	e, g := object[*simGraphExec](unsafe.Pointer(h)), object[*simGraph](unsafe.Pointer(hg))
-	if e == nil || g == nil {
-		return C.CUDA_ERROR_INVALID_HANDLE
+	e, r := resolve[*simGraphExec](unsafe.Pointer(h))
+	if r != success {
+		return r
+	}
+	g, r := resolve[*simGraph](unsafe.Pointer(hg))
+	if r != success {
+		return r
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -353,9 +385,9 @@ func simGraphExecUpdate(h C.CUgraphExec, hg C.CUgraph, info *C.CUgraphExecUpdate
 
 //export simGraphLaunch
 func simGraphLaunch(h C.CUgraphExec, hs C.CUstream) C.CUresult {
-	e := object[*simGraphExec](unsafe.Pointer(h))
-	if e == nil {
-		return C.CUDA_ERROR_INVALID_HANDLE
+	e, r := resolve[*simGraphExec](unsafe.Pointer(h))
+	if r != success {
+		return r
 	}
 	s, r := streamOf(hs)
 	if r != success {
@@ -378,30 +410,10 @@ func simGraphLaunch(h C.CUgraphExec, hs C.CUstream) C.CUresult {
 	return success
 }
 
-// dispose frees a handle that its context owns.
-func dispose(h uintptr) C.CUresult {
-	c := currentSim()
-	if c == nil {
-		return C.CUDA_ERROR_INVALID_CONTEXT
-	}
-	c.mu.Lock()
-	found := false
-	for i, o := range c.owned {
-		if found = o == h; found {
-			c.owned = append(c.owned[:i], c.owned[i+1:]...)
-			break
-		}
-	}
-	c.mu.Unlock()
-	if !found {
-		return C.CUDA_ERROR_INVALID_HANDLE
-	}
-	dropHandle(h)
-	return success
-}
-
 //export simGraphDestroy
-func simGraphDestroy(h C.CUgraph) C.CUresult { return dispose(uintptr(unsafe.Pointer(h))) }
+func simGraphDestroy(h C.CUgraph) C.CUresult { return dispose[*simGraph](unsafe.Pointer(h)) }
 
 //export simGraphExecDestroy
-func simGraphExecDestroy(h C.CUgraphExec) C.CUresult { return dispose(uintptr(unsafe.Pointer(h))) }
+func simGraphExecDestroy(h C.CUgraphExec) C.CUresult {
+	return dispose[*simGraphExec](unsafe.Pointer(h))
+}

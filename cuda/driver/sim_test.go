@@ -243,16 +243,21 @@ func TestFault(t *testing.T) {
 	check(t, cu.SetCurrentContext(ctx))
 }
 
-// TestHang leaves a kernel that never ends by destroying its context.
+// TestHang leaves a kernel that never ends: another context works beside it, and it goes with the GPU. (To destroy its context would wait for it.)
 func TestHang(t *testing.T) {
-	g, ctx := simulatedContext(t)
+	chip, err := sim.ChipNamed("h100")
+	check(t, err)
+	g, err := Simulate(chip, sim.Options{Memory: 1 << 24}, 0)
+	check(t, err)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	d := cu.Device(g.Number())
+	_, err = d.MakeContext(cu.SchedAuto)
+	check(t, err)
 	m, err := cu.LoadData(testPTX)
 	check(t, err)
 	f, err := m.Function("forever")
 	check(t, err)
-	second, err := cu.Device(g.Number()).MakeContext(cu.SchedAuto)
-	check(t, err)
-	check(t, cu.SetCurrentContext(ctx))
 	s, err := cu.MakeStream(cu.NonBlocking)
 	check(t, err)
 	check(t, f.Launch(1, 1, 1, 32, 1, 1, 0, s, nil))
@@ -260,12 +265,17 @@ func TestHang(t *testing.T) {
 	if err := s.Query(); !isCode(err, NotReady) {
 		t.Errorf("a kernel that never ends: %v", err)
 	}
-	check(t, ctx.Destroy())
-	check(t, cu.SetCurrentContext(second))
-	check(t, cu.Synchronize())
-	c, err := cu.Device(g.Number()).MakeContext(cu.SchedAuto) // for the clean-up
+	second, err := d.MakeContext(cu.SchedAuto)
 	check(t, err)
-	_ = c
+	check(t, cu.Synchronize())
+	check(t, g.Close())
+	if err := cu.SetCurrentContext(second); !isCode(err, ContextIsDestroyed) {
+		t.Errorf("a context of a GPU that is gone is made current: %v", err)
+	}
+	for range 2 {
+		_, err = cu.PopCurrentCtx()
+		check(t, err)
+	}
 }
 
 // TestGraph captures work, replays it, and changes its parameters.

@@ -23,8 +23,12 @@ type SimulatedGPU struct {
 	gpu     *sim.GPU
 	version int
 	timed   atomic.Bool // launches are profiled, and events tell the modelled time
-	primary *simContext
-	pool    uintptr // handle of its memory pool
+
+	mu       sync.Mutex
+	primary  *simContext
+	retained int            // how often
+	pool     uintptr        // handle of its memory pool
+	pooled   map[uint64]int // bytes of what is handed out of the pool, by address; it outlives contexts
 }
 
 // simulator is the simulated driver: its GPUs, and what its handles stand for.
@@ -35,6 +39,9 @@ var simulator struct {
 	free     []uint32
 	base     uintptr        // address of handle number 0
 	findings map[int]string // what the simulator last said, by error code
+
+	fuse   atomic.Int64 // launches until one fails on purpose; 0 is none
+	broken atomic.Int32 // the error that every new context meets; 0 is none
 }
 
 // The version that a simulated driver has unless another is asked for: that of CUDA 12.8.
@@ -52,7 +59,7 @@ func Simulate(chip *sim.Chip, o sim.Options, version int) (*SimulatedGPU, error)
 	simulator.mu.Lock()
 	defer simulator.mu.Unlock()
 	simulator.base = base
-	g := &SimulatedGPU{number: C.FIRST_SIMULATED + len(simulator.gpus), chip: chip, gpu: sim.New(chip, o), version: version}
+	g := &SimulatedGPU{number: C.FIRST_SIMULATED + len(simulator.gpus), chip: chip, gpu: sim.New(chip, o), version: version, pooled: map[uint64]int{}}
 	simulator.gpus = append(simulator.gpus, g)
 	return g, nil
 }
@@ -62,6 +69,28 @@ func (g *SimulatedGPU) Number() int { return g.number }
 
 // KeepTime lets events tell the time that the chip's model gives, instead of that of the simulation. Launches take longer to simulate then.
 func (g *SimulatedGPU) KeepTime(on bool) { g.timed.Store(on) }
+
+// Occupy takes memory of the GPU as another process would; no context can free it.
+func (g *SimulatedGPU) Occupy(bytes int) error {
+	_, err := g.gpu.Alloc(bytes)
+	return err
+}
+
+// FailAfter makes the n-th launch from now on fail with an illegal access, after which this process cannot make a context on any simulated GPU any more: what
+// NVIDIA's documentation says of such errors, and so what programs must be prepared for. 0 takes it back.
+func FailAfter(n int) {
+	simulator.fuse.Store(int64(n))
+	simulator.broken.Store(0)
+}
+
+// burn counts a launch down.
+func burn(kernel string) error {
+	if simulator.fuse.Load() == 0 || simulator.fuse.Add(-1) != 0 {
+		return nil
+	}
+	simulator.broken.Store(IllegalAddress)
+	return &sim.Fault{Kernel: kernel, Lane: -1, Addr: 1, What: "illegal access, as asked for"}
+}
 
 // Close removes the GPU and all that its contexts hold.
 func (g *SimulatedGPU) Close() error {
@@ -135,11 +164,13 @@ func dropHandle(h uintptr) {
 	simulator.free = append(simulator.free, uint32(n))
 }
 
-// simulatedFinding is what the simulator last said about an error, "" where it said nothing.
-func simulatedFinding(code int) string {
-	simulator.mu.RLock()
-	defer simulator.mu.RUnlock()
-	return simulator.findings[code]
+// takeFinding is what the simulator said about an error that nobody has asked about yet, "" where it said nothing.
+func takeFinding(code int) string {
+	simulator.mu.Lock()
+	defer simulator.mu.Unlock()
+	s := simulator.findings[code]
+	delete(simulator.findings, code)
+	return s
 }
 
 // noteFinding keeps the simulator's explanation of an error.

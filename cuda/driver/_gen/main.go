@@ -40,8 +40,9 @@ func main() {
 	}
 	for file, text := range map[string][]byte{
 		"include/cuda_functions.h": prototypes(api),
-		"forward.h":                table(api),
-		"forward.c":                forwarders(api, names),
+		"forward.h":                numbers(api),
+		"names.h":                  nameTables(api, names),
+		"forward.c":                forwarders(api),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, file), text, 0o644); err != nil {
 			log.Fatal(err)
@@ -154,14 +155,14 @@ func prototypes(api []function) []byte {
 	return b.Bytes()
 }
 
-// table declares the driver's functions by number, and the simulated driver's.
-func table(api []function) []byte {
+// numbers numbers the driver's functions, and declares the simulated driver's.
+func numbers(api []function) []byte {
 	var b bytes.Buffer
 	b.WriteString(generated + "#include \"cuda.h\"\n\nenum {\n")
 	for _, f := range api {
 		fmt.Fprintf(&b, "    AT_%s,\n", f.name)
 	}
-	b.WriteString("    FUNCTIONS\n};\n\nextern const char *const symbols[FUNCTIONS];\nextern const char *errorName(CUresult);\n\n")
+	b.WriteString("    FUNCTIONS\n};\n\n")
 	for _, f := range api {
 		if f.sim {
 			fmt.Fprintf(&b, "extern CUresult %s(%s);\n", f.simName(), f.list(false))
@@ -170,17 +171,24 @@ func table(api []function) []byte {
 	return b.Bytes()
 }
 
-func forwarders(api []function, names []string) []byte {
+// nameTables are the names that the loader needs: those that libcuda exports, by number, and those of the errors.
+func nameTables(api []function, names []string) []byte {
 	var b bytes.Buffer
-	b.WriteString("//go:build gpu\n\n" + generated + "#include \"loader.h\"\n\nconst char *const symbols[FUNCTIONS] = {\n")
+	b.WriteString(generated + "static const char *const symbols[FUNCTIONS] = {\n")
 	for _, f := range api {
 		fmt.Fprintf(&b, "    %q,\n", f.symbol)
 	}
-	b.WriteString("};\n\nconst char *errorName(CUresult r) {\n    switch (r) {\n")
+	b.WriteString("};\n\nstatic const char *errorName(CUresult r) {\n    switch (r) {\n")
 	for _, n := range names {
 		fmt.Fprintf(&b, "    case %s: return %q;\n", n, n)
 	}
 	b.WriteString("    }\n    return NULL;\n}\n")
+	return b.Bytes()
+}
+
+func forwarders(api []function) []byte {
+	var b bytes.Buffer
+	b.WriteString("//go:build gpu\n\n" + generated + "#include \"loader.h\"\n")
 	for _, f := range api {
 		if f.own {
 			continue
