@@ -29,10 +29,11 @@ type Device struct {
 	limit time.Duration
 	eager bool // wait after each call
 
+	info       Info
 	mu         sync.Mutex
 	g          gpu
-	info       Info
-	dead       error // no context could be made any more, or the device is closed
+	record     uint64 // address of the fault record
+	dead       error  // no context could be made any more, or the device is closed
 	generation atomic.Int64
 	modules    map[moduleKey]module
 	blocks     map[*memory]struct{}
@@ -43,7 +44,6 @@ type Device struct {
 	uploaded, downloaded atomic.Int64 // bytes
 
 	faults   []func(position, value int64) error // by call number - 1
-	record   uint64                              // address of the fault record
 	faultful atomic.Bool                         // a call that may raise a fault was submitted since the last look
 }
 
@@ -73,28 +73,43 @@ func newDevice(name string, open opener) (*Device, error) {
 		}
 		d.limit = limit
 	}
-	return d, d.start()
+	g, record, err := d.make()
+	switch {
+	case errors.Is(err, ErrContextLost): // an earlier fault of this process keeps it from the GPU
+		return nil, fmt.Errorf("%s: %w: %w", name, ErrBeyondRepair, err)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	d.info = g.info()
+	d.info.Name = name
+	d.begin(g, record)
+	return d, nil
 }
 
-// start makes a context. d.mu is held or d is not shared yet.
-func (d *Device) start() error {
-	g, err := d.open(d.limit)
-	if err != nil {
-		return fmt.Errorf("%s: %w", d.name, err)
+// make makes a context with its fault record, and waits until something has run in it.
+func (d *Device) make() (g gpu, record uint64, err error) {
+	if g, err = d.open(d.limit); err != nil {
+		return nil, 0, err
 	}
-	d.g, d.info = g, g.info()
-	d.info.Name = d.name
+	if record, err = g.alloc(faultBytes); err == nil {
+		err = g.fill(record, 0, faultBytes)
+	}
+	if err == nil {
+		err = g.sync()
+	}
+	if err != nil {
+		return nil, 0, errors.Join(err, g.close())
+	}
+	return g, record, nil
+}
+
+// begin takes a new context up. d.mu is held or d is not shared yet.
+func (d *Device) begin(g gpu, record uint64) {
+	d.g, d.record = g, record
 	d.modules = map[moduleKey]module{}
 	d.holdings = map[string]*Holding{}
 	d.held = 0
 	d.recent.clear()
-	if d.record, err = g.alloc(faultBytes); err == nil {
-		err = g.fill(d.record, 0, faultBytes)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("%s: %w", d.name, err), g.close())
-	}
-	return nil
 }
 
 // Name is the name that the device was opened by.
@@ -144,7 +159,7 @@ func (d *Device) Sync() error {
 	if err != nil {
 		return err
 	}
-	if err := g.sync(d.limit); err != nil {
+	if err := g.sync(); err != nil {
 		return d.failed(g, err)
 	}
 	d.recent.clear()
@@ -159,15 +174,19 @@ func (d *Device) fault(g gpu) error {
 	if !d.faultful.Swap(false) {
 		return nil
 	}
+	record, ok := d.faultRecord(g)
+	if !ok {
+		return nil // it went with its context
+	}
 	var b [faultBytes]byte
-	if err := g.download(b[:], d.record); err != nil {
+	if err := g.download(b[:], record); err != nil {
 		return d.failed(g, err)
 	}
 	call := binary.LittleEndian.Uint64(b[:])
 	if call == 0 {
 		return nil
 	}
-	if err := g.fill(d.record, 0, faultBytes); err != nil {
+	if err := g.fill(record, 0, faultBytes); err != nil {
 		return d.failed(g, err)
 	}
 	position, value := int64(binary.LittleEndian.Uint64(b[8:])), int64(binary.LittleEndian.Uint64(b[16:]))
@@ -179,6 +198,13 @@ func (d *Device) fault(g gpu) error {
 	return fmt.Errorf("%s: %w", d.name, d.faults[call-1](position, value))
 }
 
+// faultRecord is where the fault record of a context lies, if that is still the present one.
+func (d *Device) faultRecord(g gpu) (uint64, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.record, d.g == g
+}
+
 // Time is how long the device takes for what submit submits, by its own clock; a simulated device answers with the time that its model gives. Nothing else
 // may use the device meanwhile.
 func (d *Device) Time(submit func() error) (time.Duration, error) {
@@ -186,7 +212,7 @@ func (d *Device) Time(submit func() error) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := g.sync(d.limit); err != nil {
+	if err := g.sync(); err != nil {
 		return 0, d.failed(g, err)
 	}
 	t, err := g.time(submit)
@@ -196,25 +222,39 @@ func (d *Device) Time(submit func() error) (time.Duration, error) {
 	return t, nil
 }
 
-// Close waits for what runs and gives everything back.
+// Close waits for what runs and gives everything back. Its error is that of the first launch that failed.
 func (d *Device) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.g == nil {
 		return nil
 	}
-	var errs []error
-	for m := range d.blocks { // those of a pool would outlive the context
-		if m.generation == d.generation.Load() {
-			errs = append(errs, d.g.free(m.addr))
-		}
+	err := d.g.sync()
+	if !errors.Is(err, ErrContextLost) {
+		err = errors.Join(err, d.release(d.g))
+	}
+	err = errors.Join(err, d.g.close())
+	for m := range d.blocks {
 		m.freed = true
 	}
 	clear(d.blocks)
-	err := errors.Join(append(errs, d.g.free(d.record), d.g.close())...)
 	d.g, d.dead = nil, fmt.Errorf("%s is closed", d.name)
 	d.generation.Add(1)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", d.name, err)
+	}
 	return err
+}
+
+// release gives the memory of the present generation back through a context of the GPU: that of a pool would outlive the context that it came from. d.mu is held.
+func (d *Device) release(g gpu) error {
+	errs := []error{g.free(d.record)}
+	for m := range d.blocks {
+		if m.generation == d.generation.Load() {
+			errs = append(errs, g.free(m.addr))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Record gives what submit submits as one graph.

@@ -34,10 +34,11 @@ type cudaGPU struct {
 	stage   staging
 	cache   *moduleCache
 	sim     *driver.SimulatedGPU // behind the simulated driver; else nil
+	limit   time.Duration        // of a synchronisation; 0 is none
 
-	recording atomic.Bool
-	waiting   sync.Mutex // guards event
-	hung      bool       // a kernel does not end: nothing may wait for the context any more
+	tape    tape
+	waiting sync.Mutex  // guards event
+	hung    atomic.Bool // a kernel does not end: nothing may wait for the context any more
 }
 
 // handle is the driver's pointer in one of gorgonia.org/cu's types, which are structs of just that.
@@ -99,7 +100,7 @@ func describe(d cu.Device, version int) (Info, error) {
 }
 
 // openGPU makes a context on the n-th GPU.
-func openGPU(n int) (gpu, error) {
+func openGPU(n int, limit time.Duration) (gpu, error) {
 	if err := driver.Open(); err != nil {
 		return nil, err
 	}
@@ -110,62 +111,91 @@ func openGPU(n int) (gpu, error) {
 	if n >= count {
 		return nil, fmt.Errorf("%w: the driver shows %d, numbered from 0 (CUDA_VISIBLE_DEVICES hides others)", ErrNoDevice, count)
 	}
-	return newCudaGPU(n, nil)
+	return newCudaGPU(n, limit, nil)
 }
 
-// openSimulatedDriver makes a GPU of the simulated driver and a context on it.
-func openSimulatedDriver(chip *sim.Chip) (gpu, error) {
-	s, err := driver.Simulate(chip, withRegisters(chip, sim.Options{}), 0)
-	if err != nil {
+// simulatedDriver opens contexts on a GPU of the simulated driver, which it makes at the first call, and anew where a kernel hung on the last one.
+func simulatedDriver(chip *sim.Chip) opener {
+	var s *driver.SimulatedGPU
+	return func(limit time.Duration) (gpu, error) {
+		if s == nil || s.Closed() {
+			var err error
+			if s, err = driver.Simulate(chip, withRegisters(chip, sim.Options{}), 0); err != nil {
+				return nil, err
+			}
+		}
+		g, err := newCudaGPU(s.Number(), limit, s)
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		return g, nil
+	}
+}
+
+func newCudaGPU(ordinal int, limit time.Duration, simulated *driver.SimulatedGPU) (*cudaGPU, error) {
+	g := &cudaGPU{sim: simulated, limit: limit, tape: tape{plain: map[uint64]bool{}}}
+	if err := g.makeContext(ordinal); err != nil {
 		return nil, err
 	}
-	g, err := newCudaGPU(s.Number(), s)
-	if err != nil {
-		return nil, errors.Join(err, s.Close())
+	if err := g.setUp(); err != nil {
+		return nil, errors.Join(err, g.destroyContext())
 	}
 	return g, nil
 }
 
-func newCudaGPU(ordinal int, simulated *driver.SimulatedGPU) (*cudaGPU, error) {
+// makeContext makes a context. The driver makes it current on the thread; it is taken off again, since calls set it themselves.
+func (g *cudaGPU) makeContext(ordinal int) (err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	g := &cudaGPU{sim: simulated}
-	var err error
 	if g.device, err = cu.GetDevice(ordinal); err != nil {
-		return nil, driver.Explain("cuDeviceGet", err)
+		return driver.Explain("cuDeviceGet", err)
 	}
 	if g.context, err = g.device.MakeContext(cu.SchedAuto); err != nil {
-		return nil, g.explainContext(err)
+		return explainContext(driver.Explain("cuCtxCreate", err))
 	}
-	defer func() { _, _ = cu.PopCurrentCtx() }() // a context is current where it is made; calls set it themselves
-	g.version = cu.Version()
+	_, err = cu.PopCurrentCtx()
+	return driver.Explain("cuCtxPopCurrent", err)
+}
+
+// setUp makes what a context needs.
+func (g *cudaGPU) setUp() (err error) {
+	if err := g.do("cuDriverGetVersion", func() error { g.version = cu.Version(); return nil }); err != nil { // that of the context's driver
+		return err
+	}
 	if g.about, err = describe(g.device, g.version); err != nil {
-		return nil, errors.Join(err, g.context.Destroy())
+		return err
 	}
-	if simulated != nil {
+	if g.sim != nil {
 		g.about.Simulated, g.about.Driver = true, "simulator under gorgonia.org/cu"
 	}
-	if g.stream, err = cu.MakeStream(cu.NonBlocking); err != nil {
-		return nil, errors.Join(driver.Explain("cuStreamCreate", err), g.context.Destroy())
+	if err := g.do("cuStreamCreate", func() (err error) { g.stream, err = cu.MakeStream(cu.NonBlocking); return err }); err != nil {
+		return err
 	}
-	if g.event, err = cu.MakeEvent(cu.DisableTiming); err != nil {
-		return nil, errors.Join(driver.Explain("cuEventCreate", err), g.context.Destroy())
+	if err := g.do("cuEventCreate", func() (err error) { g.event, err = cu.MakeEvent(cu.DisableTiming); return err }); err != nil {
+		return err
 	}
 	if v, err := g.device.Attribute(memoryPoolsSupported); err == nil && v == 1 {
 		g.pooled = driver.KeepFreed(int(g.device), math.MaxUint64) == nil
 	}
 	g.cache = newModuleCache(g.about, g.version)
-	return g, nil
+	return nil
 }
 
 // explainContext says what to do about a context that cannot be made.
-func (g *cudaGPU) explainContext(err error) error {
-	err = driver.Explain("cuCtxCreate", err)
+func explainContext(err error) error {
 	var e *driver.Error
-	if errors.As(err, &e) && e.Code == driver.OutOfMemory {
-		return fmt.Errorf("%w: no room for a context beside what other processes hold on this GPU (nvidia-smi shows them): %w", ErrOutOfMemory, err)
+	if !errors.As(err, &e) {
+		return err
 	}
-	return err
+	switch e.Code {
+	case driver.OutOfMemory:
+		return fmt.Errorf("%w: no room for a context beside what other processes hold on this GPU (nvidia-smi shows them): %w", ErrOutOfMemory, err)
+	case driver.DeviceUnavailable:
+		return fmt.Errorf("another process has this GPU for itself (nvidia-smi shows its compute mode and processes): %w", err)
+	case driver.SystemNotReady:
+		return fmt.Errorf("the machine is not ready to use its GPUs (is nvidia-fabricmanager running?): %w", err)
+	}
+	return mark(err)
 }
 
 // do makes calls of gorgonia.org/cu, which work on the thread's current context.
@@ -204,35 +234,20 @@ func mark(err error) error {
 func (g *cudaGPU) info() Info { return g.about }
 
 func (g *cudaGPU) alloc(bytes int) (addr uint64, err error) {
-	try := func() error {
-		if g.pooled && !g.recording.Load() {
-			addr, err = driver.AllocAsync(handle(g.context), handle(g.stream), bytes)
-			return mark(err)
-		}
-		return g.do("cuMemAlloc", func() error {
-			p, err := cu.MemAlloc(int64(bytes))
-			addr = uint64(p)
-			return err
-		})
-	}
-	if err = try(); errors.Is(err, ErrOutOfMemory) && !g.recording.Load() { // what the pool keeps may be of the wrong sizes
-		if e := g.sync(0); e != nil {
+	addr, err = g.tape.alloc(g, bytes)
+	if errors.Is(err, ErrOutOfMemory) && !g.tape.recording() { // what the pool keeps may be of the wrong sizes
+		if e := g.sync(); e != nil {
 			return 0, e
 		}
 		if e := g.trim(); e != nil {
 			return 0, e
 		}
-		err = try()
+		addr, err = g.tape.alloc(g, bytes)
 	}
 	return addr, err
 }
 
-func (g *cudaGPU) free(addr uint64) error {
-	if g.pooled {
-		return mark(driver.FreeAsync(handle(g.context), handle(g.stream), addr))
-	}
-	return g.do("cuMemFree", func() error { return cu.MemFree(cu.DevicePtr(addr)) })
-}
+func (g *cudaGPU) free(addr uint64) error { return g.tape.free(g, addr) }
 
 func (g *cudaGPU) memory() (free, total, cached int64, err error) {
 	err = g.do("cuMemGetInfo", func() (err error) {
@@ -258,32 +273,22 @@ func (g *cudaGPU) fill(addr uint64, value byte, bytes int) error {
 	return g.do("cuMemsetD8Async", func() error { return cu.MemsetD8Async(cu.DevicePtr(addr), value, int64(bytes), g.stream) })
 }
 
-// query says whether the event has been reached.
-func (g *cudaGPU) query() (bool, error) {
-	err := g.event.Query()
-	if err == nil {
-		return true, nil
-	}
-	err = driver.Explain("cuEventQuery", err)
-	var e *driver.Error
-	if errors.As(err, &e) && e.Code == driver.NotReady {
-		return false, nil
-	}
-	return false, mark(err)
-}
-
-// sync waits for the stream by asking: first at once and again, for what takes microseconds, then less and less often.
-func (g *cudaGPU) sync(limit time.Duration) error {
-	if g.recording.Load() {
+func (g *cudaGPU) sync() error {
+	if g.tape.recording() {
 		return errRecording
 	}
 	g.waiting.Lock()
 	defer g.waiting.Unlock()
-	if g.hung {
-		return fmt.Errorf("%w: %w", ErrHung, ErrContextLost)
-	}
 	if err := g.do("cuEventRecord", func() error { return g.event.Record(g.stream) }); err != nil {
 		return err
+	}
+	return g.await(g.event)
+}
+
+// await waits for an event by asking: first at once and again, for what takes microseconds, then less and less often.
+func (g *cudaGPU) await(e cu.Event) error {
+	if g.hung.Load() {
+		return fmt.Errorf("%w: %w", ErrHung, ErrContextLost)
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -293,15 +298,17 @@ func (g *cudaGPU) sync(limit time.Duration) error {
 	start := time.Now()
 	pause := time.Duration(0)
 	for n := 0; ; n++ {
-		if done, err := g.query(); done || err != nil {
-			return err
+		err := driver.Explain("cuEventQuery", e.Query())
+		var told *driver.Error
+		if !errors.As(err, &told) || told.Code != driver.NotReady {
+			return mark(err)
 		}
 		if n < 100 {
 			continue
 		}
-		if limit > 0 && time.Since(start) > limit {
-			g.hung = true
-			return fmt.Errorf("%w: after %v the GPU has not finished (%s sets the limit): %w", ErrHung, limit, EnvTimeout, ErrContextLost)
+		if g.limit > 0 && time.Since(start) > g.limit {
+			g.hung.Store(true)
+			return fmt.Errorf("%w: after %v the GPU has not finished (%s sets the limit): %w", ErrHung, g.limit, EnvTimeout, ErrContextLost)
 		}
 		pause = min(pause+2*time.Microsecond, 200*time.Microsecond)
 		time.Sleep(pause)
@@ -337,7 +344,7 @@ func (g *cudaGPU) time(submit func() error) (time.Duration, error) {
 	if err := g.do("cuEventRecord", func() error { return marks[1].Record(g.stream) }); err != nil {
 		return 0, err
 	}
-	if err := g.sync(0); err != nil {
+	if err := g.sync(); err != nil {
 		return 0, err
 	}
 	var ms float64
@@ -348,76 +355,12 @@ func (g *cudaGPU) time(submit func() error) (time.Duration, error) {
 	return time.Duration(ms * float64(time.Millisecond)), err
 }
 
-func (g *cudaGPU) record(submit func() error) (graph, error) {
-	r := &cudaGraph{g: g}
-	captured, err := g.capture(submit)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = driver.DestroyGraph(handle(g.context), captured) }() // what is instantiated of it lives on
-	r.exec, err = driver.Instantiate(handle(g.context), captured)
-	return r, mark(err)
-}
-
-// capture records what submit submits to the stream.
-func (g *cudaGPU) capture(submit func() error) (driver.Handle, error) {
-	if g.recording.Swap(true) {
-		return 0, errors.New("a recording within a recording")
-	}
-	defer g.recording.Store(false)
-	if err := driver.BeginCapture(handle(g.context), handle(g.stream)); err != nil {
-		return 0, mark(err)
-	}
-	submitted := submit()
-	captured, err := driver.EndCapture(handle(g.context), handle(g.stream))
-	if submitted != nil {
-		if err == nil {
-			_ = driver.DestroyGraph(handle(g.context), captured)
-		}
-		return 0, submitted
-	}
-	return captured, mark(err)
-}
-
-// cudaGraph is an executable graph.
-type cudaGraph struct {
-	g    *cudaGPU
-	exec driver.Handle
-}
-
-func (r *cudaGraph) run() error {
-	return mark(driver.LaunchGraph(handle(r.g.context), r.exec, handle(r.g.stream)))
-}
-
-func (r *cudaGraph) update(submit func() error) error {
-	context := handle(r.g.context)
-	captured, err := r.g.capture(submit)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = driver.DestroyGraph(context, captured) }()
-	if driver.UpdateGraph(context, r.exec, captured) == nil {
-		return nil
-	}
-	exec, err := driver.Instantiate(context, captured) // other work: a new graph takes the old one's place
-	if err != nil {
-		return mark(err)
-	}
-	old := r.exec
-	r.exec = exec
-	return mark(driver.DestroyGraphExec(context, old))
-}
-
-func (r *cudaGraph) free() error {
-	return mark(driver.DestroyGraphExec(handle(r.g.context), r.exec))
-}
-
 func (g *cudaGPU) load(name, text string) (module, error) {
 	m, err := g.cache.load(handle(g.context), name, text)
 	if err != nil {
 		return nil, mark(explainPTX(err, name, text, g.version))
 	}
-	return &cudaModule{g: g, m: *(*cu.Module)(unsafe.Pointer(&m)), name: name}, nil
+	return &cudaModule{g: g, m: *(*cu.Module)(unsafe.Pointer(&m)), name: name, entries: map[string]*cudaEntry{}}, nil
 }
 
 // cudaModule is a loaded module.
@@ -425,9 +368,17 @@ type cudaModule struct {
 	g    *cudaGPU
 	m    cu.Module
 	name string
+
+	mu      sync.Mutex
+	entries map[string]*cudaEntry // launches of a function share its attributes
 }
 
 func (m *cudaModule) entry(name string) (entry, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e, ok := m.entries[name]; ok {
+		return e, nil
+	}
 	e := &cudaEntry{g: m.g}
 	err := m.g.do("cuModuleGetFunction", func() (err error) {
 		if e.f, err = m.m.Function(name); err == nil {
@@ -438,15 +389,18 @@ func (m *cudaModule) entry(name string) (entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("entry point %s of module %s: %w", name, m.name, err)
 	}
+	m.entries[name] = e
 	return e, nil
 }
 
 // cudaEntry is an entry point.
 type cudaEntry struct {
-	g       *cudaGPU
-	f       cu.Function
-	static  int // bytes of shared memory that its variables take
-	dynamic int // most bytes of dynamic shared memory that it may have
+	g      *cudaGPU
+	f      cu.Function
+	static int // bytes of shared memory that its variables take
+
+	mu      sync.Mutex
+	dynamic int // most bytes of dynamic shared memory that it may have, by the attribute; 0 where that is not set
 }
 
 // defaultShared is the shared memory of a launch that needs no attribute.
@@ -454,13 +408,24 @@ const defaultShared = 48 << 10
 
 func (e *cudaEntry) parameters() int { return -1 }
 
+// allow lets launches have so much dynamic shared memory.
+func (e *cudaEntry) allow(shared int) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if shared+e.static <= defaultShared || shared <= e.dynamic {
+		return nil
+	}
+	if err := driver.SetFunctionAttribute(handle(e.g.context), handle(e.f), driver.MaxDynamicShared, shared); err != nil {
+		return fmt.Errorf("%d bytes of dynamic shared memory: %w", shared, mark(err))
+	}
+	e.dynamic = shared
+	return nil
+}
+
 func (e *cudaEntry) prepare(l *Launch) (launch, error) {
 	g := e.g
-	if l.Shared+e.static > defaultShared && l.Shared > e.dynamic {
-		if err := driver.SetFunctionAttribute(handle(g.context), handle(e.f), driver.MaxDynamicShared, l.Shared); err != nil {
-			return nil, fmt.Errorf("%s with %d bytes of dynamic shared memory: %w", l.Entry, l.Shared, mark(err))
-		}
-		e.dynamic = l.Shared
+	if err := e.allow(l.Shared); err != nil {
+		return nil, fmt.Errorf("%s: %w", l.Entry, err)
 	}
 	n, err := driver.NewLaunch(handle(g.context), handle(g.stream), handle(e.f), [3]int{l.Grid.X, l.Grid.Y, l.Grid.Z}, [3]int{l.Block.X, l.Block.Y, l.Block.Z}, l.Shared, len(l.Args))
 	if err != nil {
@@ -478,17 +443,37 @@ func (l cudaLaunch) free()            { l.l.Free() }
 // explainPTX says what to do about PTX that the driver does not take.
 func explainPTX(err error, name, text string, version int) error {
 	var e *driver.Error
-	if !errors.As(err, &e) {
+	if !errors.As(err, &e) || e.Lost() {
 		return err
 	}
+	if ptx := directive(text, ".version"); e.Code == driver.UnsupportedPTXVersion || newerPTX(ptx, driver.NewestPTX(version)) {
+		return fmt.Errorf("module %s is PTX %s, but the driver is one for CUDA %d.%d, which takes %s: install a newer driver, or compile the kernels for an older PTX version (clang's -mptx-version): %w",
+			name, ptx, version/1000, version%1000/10, upTo(driver.NewestPTX(version)), err)
+	}
 	switch e.Code {
-	case driver.UnsupportedPTXVersion:
-		return fmt.Errorf("module %s is PTX %s, but the driver is one for CUDA %d.%d, which takes up to PTX %d.%d: install a newer driver, or compile the kernels for an older PTX version (clang's -mptx-version): %w",
-			name, directive(text, ".version"), version/1000, version%1000/10, driver.NewestPTX(version)/10, driver.NewestPTX(version)%10, err)
+	case driver.JITCompilerNotFound:
+		return fmt.Errorf("module %s: the driver's compiler libnvidia-ptxjitcompiler.so.1 is not there (in a container: NVIDIA_DRIVER_CAPABILITIES needs compute): %w", name, err)
+	case driver.JITDisabled:
+		return fmt.Errorf("module %s: CUDA_DISABLE_PTX_JIT forbids to compile it: unset that: %w", name, err)
 	case driver.NoBinaryForGPU, driver.InvalidPTX, driver.InvalidImage:
 		return fmt.Errorf("module %s, compiled for %s: the driver refuses it: %w", name, directive(text, ".target"), err)
 	}
 	return fmt.Errorf("module %s: %w", name, err)
+}
+
+// newerPTX says whether a version such as "8.4" is newer than another such as 83.
+func newerPTX(version string, than int) bool {
+	var major, minor int
+	n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor)
+	return n == 2 && 10*major+minor > than
+}
+
+// upTo describes the PTX versions up to one such as 83; 0 stands for those before CUDA 11.
+func upTo(version int) string {
+	if version == 0 {
+		return "older PTX than 7.0"
+	}
+	return fmt.Sprintf("up to PTX %d.%d", version/10, version%10)
 }
 
 // directive is the argument of a directive at the head of a module.
@@ -499,15 +484,27 @@ func directive(text, name string) string {
 }
 
 func (g *cudaGPU) close() error {
-	var errs []error
-	if !g.hung { // else the driver would wait for the kernel that does not end: what it holds is freed when the process ends
-		if err := g.stage.free(handle(g.context)); err != nil {
-			errs = append(errs, err)
-		}
-		errs = append(errs, driver.Explain("cuCtxDestroy", g.context.Destroy()))
+	err := g.abandon()
+	if g.sim != nil && !g.sim.Closed() {
+		err = errors.Join(err, g.sim.Close())
+	}
+	return err
+}
+
+// abandon leaves a context beside a kernel that does not end as it is, because the driver would wait: what it holds is freed when the process ends. A simulated
+// GPU ends with it.
+func (g *cudaGPU) abandon() error {
+	if !g.hung.Load() {
+		return errors.Join(g.stage.free(handle(g.context)), g.destroyContext())
 	}
 	if g.sim != nil {
-		errs = append(errs, g.sim.Close())
+		return g.sim.Close()
 	}
-	return errors.Join(errs...)
+	return nil
+}
+
+func (g *cudaGPU) destroyContext() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return driver.Explain("cuCtxDestroy", g.context.Destroy())
 }

@@ -3,6 +3,8 @@
 package cuda
 
 import (
+	"time"
+
 	"palladio/cuda/driver"
 	"palladio/cuda/sim"
 )
@@ -10,9 +12,11 @@ import (
 // driverBuilt says whether this build has gorgonia.org/cu.
 const driverBuilt = false
 
-func openGPU(int) (gpu, error) { return nil, driver.Open() }
+func openGPU(int, time.Duration) (gpu, error) { return nil, driver.Open() }
 
-func openSimulatedDriver(*sim.Chip) (gpu, error) { return nil, driver.Open() }
+func simulatedDriver(*sim.Chip) opener {
+	return func(time.Duration) (gpu, error) { return nil, driver.Open() }
+}
 
 // GPUs lists the GPUs that NVIDIA's driver shows, or says why there are none.
 func GPUs() ([]Info, error) { return nil, driver.Open() }

@@ -72,7 +72,7 @@ func (s *simulated) load(name, text string) (module, error) {
 	return simModule{s, m}, nil
 }
 
-func (s *simulated) sync(time.Duration) error {
+func (s *simulated) sync() error {
 	if s.tape != nil {
 		return errRecording
 	}
@@ -83,6 +83,9 @@ func (s *simulated) close() error {
 	s.cancel()
 	return s.gpu.Close()
 }
+
+// abandon is for contexts that are lost, which those of a GPU that is called directly never are.
+func (s *simulated) abandon() error { return s.close() }
 
 type simModule struct {
 	s *simulated

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"palladio/kernels"
 )
 
 // The errors that callers tell apart.
@@ -13,6 +15,9 @@ var (
 	// ErrContextLost is wrapped by the error of a kernel that broke its context, such as by an illegal access, and by those of later uses of memory that was lost
 	// with it. The device itself goes on: what is allocated and prepared anew works.
 	ErrContextLost = errors.New("the device's memory is lost")
+	// ErrBeyondRepair is wrapped by the error of a device whose context is lost and cannot be made anew in this process, and by that of opening one then: what was
+	// on it must be done again in a new process.
+	ErrBeyondRepair = errors.New("only a new process can use this GPU again")
 	// ErrHung is wrapped by the error of work that did not end in the device's time limit.
 	ErrHung = errors.New("a kernel does not end")
 	// ErrNoDevice is wrapped by Open's error where there is no such device.
@@ -42,20 +47,20 @@ type MemoryError struct {
 
 func (e *MemoryError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %v: %s asked for %s; the driver has %s free of %s, this process holds %s here", e.Device, ErrOutOfMemory, e.Label, bytesText(e.Asked),
-		bytesText(e.Free), bytesText(e.Total), bytesText(e.Held))
+	fmt.Fprintf(&b, "%s: %v: %s asked for %s; the driver has %s free of %s, this process holds %s here", e.Device, ErrOutOfMemory, e.Label, kernels.SizeText(e.Asked),
+		kernels.SizeText(e.Free), kernels.SizeText(e.Total), kernels.SizeText(e.Held))
 	if e.Cached > 0 {
-		fmt.Fprintf(&b, " (and %s in its pool)", bytesText(e.Cached))
+		fmt.Fprintf(&b, " (and %s in its pool)", kernels.SizeText(e.Cached))
 	}
 	if other := e.Total - e.Free - e.Held - e.Cached; other > e.Total/16 {
-		fmt.Fprintf(&b, ", other processes and the driver %s", bytesText(other))
+		fmt.Fprintf(&b, ", other processes, other contexts of this one and the driver %s", kernels.SizeText(other))
 	}
 	for i, h := range e.Largest {
 		sep := ", "
 		if i == 0 {
 			sep = "; most is held by "
 		}
-		fmt.Fprintf(&b, "%s%s (%s", sep, h.Label, bytesText(h.Bytes))
+		fmt.Fprintf(&b, "%s%s (%s", sep, h.Label, kernels.SizeText(h.Bytes))
 		if h.Count > 1 {
 			fmt.Fprintf(&b, " in %d blocks", h.Count)
 		}
@@ -93,16 +98,3 @@ func (e *LaunchError) Error() string {
 
 // Unwrap gives the driver's error.
 func (e *LaunchError) Unwrap() error { return e.Err }
-
-// bytesText writes a size for people.
-func bytesText(n int64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	case n >= 1<<10:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	}
-	return fmt.Sprintf("%d B", n)
-}

@@ -18,7 +18,7 @@ type exec struct {
 	workspace int
 	call      uint64 // number in the fault record; 0 where it raises none
 	aligned   variant
-	anyhow    variant
+	unaligned variant
 }
 
 // variant is a kernel lowered for one alignment of its operands.
@@ -49,23 +49,23 @@ func (d *Device) prepare(k kernels.Kernel) (kernels.Exec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.name, err)
 	}
-	anyhow, err := Lower(k, on, 1)
+	unaligned, err := Lower(k, on, 1)
 	if err != nil {
 		return nil, fmt.Errorf("%s: operands that are not aligned to %d bytes: %w", d.name, wide, err)
 	}
-	return d.preparePrograms(k, aligned, anyhow)
+	return d.preparePrograms(k, aligned, unaligned)
 }
 
-// preparePrograms prepares what a kernel is lowered to where its operands are aligned, and anyhow.
-func (d *Device) preparePrograms(k kernels.Kernel, aligned, anyhow *Program) (kernels.Exec, error) {
-	e := &exec{d: d, k: k, aligned: variant{program: aligned}, anyhow: variant{program: anyhow}}
+// preparePrograms prepares what a kernel is lowered to where its operands are aligned, and where they may not be.
+func (d *Device) preparePrograms(k kernels.Kernel, aligned, unaligned *Program) (kernels.Exec, error) {
+	e := &exec{d: d, k: k, aligned: variant{program: aligned}, unaligned: variant{program: unaligned}}
 	e.ops = k.Operands()
 	for i, o := range e.ops {
 		if o.Bytes() > 0 {
 			e.filled = append(e.filled, i)
 		}
 	}
-	if e.workspace = max(e.aligned.program.Workspace, e.anyhow.program.Workspace); e.workspace > 0 {
+	if e.workspace = max(e.aligned.program.Workspace, e.unaligned.program.Workspace); e.workspace > 0 {
 		e.workspace += workspaceAlign - 64 // the machine's memory is aligned to 64 bytes
 	}
 	if fault := e.aligned.program.Fault; fault != nil {
@@ -82,11 +82,14 @@ func (d *Device) preparePrograms(k kernels.Kernel, aligned, anyhow *Program) (ke
 
 // load brings a variant's modules and constants to the device and prepares its launches.
 func (e *exec) load(v *variant) error {
-	g, err := e.d.current()
+	d := e.d
+	d.mu.Lock()
+	l := &loaded{g: d.g, generation: d.generation.Load(), binding: binding{fault: d.record, call: e.call}}
+	err := d.dead
+	d.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	l := &loaded{g: g, generation: e.d.generation.Load(), binding: binding{fault: e.d.record, call: e.call}}
 	if n := len(v.program.Constants); n > 0 {
 		if l.table, err = e.d.allocate(n, "tables of "+e.k.Family(), true); err != nil {
 			return err
@@ -179,7 +182,7 @@ func (e *exec) Run(args []kernels.Arg, workspace kernels.Arg) error {
 	}
 	v := &e.aligned
 	if addresses%wide != 0 {
-		v = &e.anyhow
+		v = &e.unaligned
 	}
 	generation := e.d.generation.Load()
 	if v.loaded == nil || v.loaded.generation != generation {

@@ -302,7 +302,7 @@ func TestAlignment(t *testing.T) {
 	check(t, err)
 	x := e.(*exec)
 	args := []kernels.Arg{m.Arg(4, 4*victim.N), m.Arg(4*victim.N+4, 4*victim.N-4)}
-	if x.anyhow.loaded != nil {
+	if x.unaligned.loaded != nil {
 		t.Error("the program for operands that are not aligned is loaded before it is needed")
 	}
 	m2, err := d.Alloc(4*victim.N + 4)
@@ -310,7 +310,7 @@ func TestAlignment(t *testing.T) {
 	args[1] = m2.Arg(4, 4*victim.N)
 	check(t, m.Upload(0, make([]byte, 8*victim.N)))
 	check(t, e.Run(args, kernels.Arg{}))
-	if x.anyhow.loaded == nil {
+	if x.unaligned.loaded == nil {
 		t.Error("operands that are not aligned ran the program for aligned ones")
 	}
 	check(t, d.Sync())

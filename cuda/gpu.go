@@ -30,22 +30,24 @@ type gpu interface {
 	memory() (free, total, cached int64, err error)
 	// trim gives what is kept for later back to the driver.
 	trim() error
-	// upload copies to the device, in order; src may be changed at once. While a graph is recorded it copies at once.
+	// upload copies to the device, in order; src may be changed at once. While a graph is recorded, it copies before that graph can run.
 	upload(addr uint64, src []byte) error
 	// download waits for all that was submitted and copies to the host.
 	download(dst []byte, addr uint64) error
 	fill(addr uint64, value byte, bytes int) error
 	// load makes a module of PTX text.
 	load(name, text string) (module, error)
-	// sync waits for all that was submitted, for no longer than the limit (0: for ever). Its error is that of the first launch that failed, or wraps
-	// ErrHung.
-	sync(limit time.Duration) error
+	// sync waits for all that was submitted, for no longer than the limit that the GPU was opened with. Its error is that of the first launch that failed, or
+	// wraps ErrHung.
+	sync() error
 	// time is how long the device takes for what submit submits, by its own clock.
 	time(submit func() error) (time.Duration, error)
 	// record gives what submit submits as a graph instead of running it.
 	record(submit func() error) (graph, error)
 	// close gives everything back; where the context is lost or hangs, what can be given back.
 	close() error
+	// abandon gives back what can be given back of a context that is lost or hangs, where another one on the same GPU shall take its place.
+	abandon() error
 }
 
 // module is a loaded module.

@@ -150,7 +150,7 @@ func (m *memory) Download(off int, dst []byte) error {
 	if err != nil || len(dst) == 0 {
 		return err
 	}
-	if err := g.sync(m.d.limit); err != nil {
+	if err := g.sync(); err != nil {
 		return m.d.failed(g, err)
 	}
 	if err := g.download(dst, m.addr+uint64(off)); err != nil {

@@ -35,8 +35,8 @@ func (c *moduleCache) load(context driver.Handle, name, text string) (driver.Han
 		return 0, err
 	}
 	m, err := driver.LoadModule(context, image)
-	if err != nil {
-		return 0, err
+	if err != nil { // a driver that is told to (CUDA_FORCE_PTX_JIT) takes PTX only
+		return driver.LoadModule(context, []byte(text))
 	}
 	c.files.write(name, text, image)
 	return m, nil

@@ -41,7 +41,7 @@ func Open(name string) (*Device, error) {
 			if err != nil {
 				return nil, fmt.Errorf("device %q: %w", name, err)
 			}
-			return newDevice(name, func(time.Duration) (gpu, error) { return openSimulatedDriver(chip) })
+			return newDevice(name, simulatedDriver(chip))
 		}
 		n := 0
 		if which != "" {
@@ -50,7 +50,7 @@ func Open(name string) (*Device, error) {
 				return nil, fmt.Errorf("device %q: %w: want %s", name, ErrNoDevice, Names)
 			}
 		}
-		return newDevice(name, func(time.Duration) (gpu, error) { return openGPU(n) })
+		return newDevice(name, func(limit time.Duration) (gpu, error) { return openGPU(n, limit) })
 	}
 	return nil, fmt.Errorf("device %q: %w: want %s", name, ErrNoDevice, Names)
 }

@@ -3,12 +3,13 @@ package cuda
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"palladio/kernels"
 )
 
 // failed handles an error of the driver: where it cost the context, the error is told with the calls that may have caused it, and a new context is made. The
-// device goes on with it; what lay in its memory is lost.
+// device goes on with it; what lay in its memory is lost. Where none can be made, the error wraps ErrBeyondRepair.
 func (d *Device) failed(g gpu, err error) error {
 	if !errors.Is(err, ErrContextLost) {
 		return fmt.Errorf("%s: %w", d.name, err)
@@ -18,18 +19,60 @@ func (d *Device) failed(g gpu, err error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.g != g { // somebody else found it lost before
+		if d.dead != nil {
+			return errors.Join(told, d.dead)
+		}
 		return told
 	}
-	_ = d.g.close() // what can be given back of a lost context
+	d.faultful.Store(false)
+	if err := d.revive(!errors.Is(err, ErrHung)); err != nil {
+		d.g = nil
+		d.dead = fmt.Errorf("%s: %w: no new context can be made: %w", d.name, ErrBeyondRepair, err)
+	}
 	d.generation.Add(1)
 	clear(d.blocks)
-	d.faultful.Store(false)
-	if err := d.start(); err != nil {
-		d.g = nil
-		d.dead = fmt.Errorf("%s: no new context could be made after an earlier error (start the program anew): %w", d.name, err)
+	if d.dead != nil {
 		return errors.Join(told, d.dead)
 	}
 	return told
+}
+
+// revive replaces the context by a new one, in which something has run. A driver that does not answer in the device's time limit is given up. What the lost context
+// held of the driver's pool is given back, unless a kernel may still use it. d.mu is held.
+func (d *Device) revive(idle bool) error {
+	_ = d.g.abandon() // its errors are those of the lost context
+	type made struct {
+		g      gpu
+		record uint64
+		err    error
+	}
+	done := make(chan made, 1)
+	go func() {
+		g, record, err := d.make()
+		done <- made{g, record, err}
+	}()
+	var late <-chan time.Time
+	if d.limit > 0 {
+		late = time.After(2 * d.limit) // the wait in the new context has one limit for itself
+	}
+	select {
+	case m := <-done:
+		if m.err != nil {
+			return m.err
+		}
+		if idle {
+			_ = d.release(m.g)
+		}
+		d.begin(m.g, m.record)
+		return nil
+	case <-late:
+		go func() { // should it come after all
+			if m := <-done; m.err == nil {
+				_ = m.g.close()
+			}
+		}()
+		return fmt.Errorf("the driver has not made one in %v", 2*d.limit)
+	}
 }
 
 // lost is the error for something of an earlier context.

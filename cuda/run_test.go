@@ -25,10 +25,11 @@ func (g *emptyGPU) upload(uint64, []byte) error                     { return nil
 func (g *emptyGPU) download([]byte, uint64) error                   { return nil }
 func (g *emptyGPU) fill(uint64, byte, int) error                    { return nil }
 func (g *emptyGPU) load(string, string) (module, error)             { return emptyModule{}, nil }
-func (g *emptyGPU) sync(time.Duration) error                        { return nil }
+func (g *emptyGPU) sync() error                                     { return nil }
 func (g *emptyGPU) record(submit func() error) (graph, error)       { return emptyGraph{}, submit() }
 func (g *emptyGPU) time(submit func() error) (time.Duration, error) { return 1, submit() }
 func (g *emptyGPU) close() error                                    { return nil }
+func (g *emptyGPU) abandon() error                                  { return nil }
 
 type emptyModule struct{}
 

@@ -5,7 +5,6 @@ package cuda
 import (
 	"errors"
 	"sync"
-	"time"
 	"unsafe"
 
 	"gorgonia.org/cu"
@@ -16,75 +15,84 @@ import (
 // stageBytes is the size of a staging buffer: copies of so much run at the full rate of the bus.
 const stageBytes = 4 << 20
 
-// staging is two pieces of pinned host memory. A copy to or from memory of the host goes through them in turn, so that the GPU fetches from one while the
-// processor fills the other, and the caller's memory is its own again when the call returns.
+// staging is two pieces of pinned host memory. Every copy to or from memory of the host goes through them, piece by piece, so that the GPU fetches from one
+// while the processor fills the other, and the caller's memory, which Go may move, is its own again when the call returns.
 type staging struct {
-	mu      sync.Mutex
-	buffers [2][]byte
-	passed  [2]cu.Event // when the GPU is done with the buffer
-	next    int
+	mu     sync.Mutex
+	pieces [2]piece
+	at     int // the piece that is in use
 }
 
-// ready makes the buffers and waits until the next one is free.
-func (s *staging) ready(g *cudaGPU) (int, error) {
-	i := s.next
-	s.next ^= 1
-	if s.buffers[i] == nil {
-		b, err := driver.AllocHost(handle(g.context), stageBytes)
-		if err != nil {
-			return 0, mark(err)
-		}
-		if err := g.do("cuEventCreate", func() (err error) {
-			s.passed[i], err = cu.MakeEvent(cu.DisableTiming)
-			return err
-		}); err != nil {
-			return 0, err
-		}
-		s.buffers[i] = b
-		return i, nil
-	}
-	return i, s.wait(g, i)
+type piece struct {
+	buffer []byte
+	used   int      // bytes of it that copies took since the last wait
+	passed cu.Event // the GPU is done with what was submitted before
 }
 
-// wait waits until the GPU is done with buffer i.
-func (s *staging) wait(g *cudaGPU, i int) error {
-	for pause := time.Duration(0); ; pause = min(pause+time.Microsecond, 50*time.Microsecond) {
-		err := g.do("cuEventQuery", func() error { return s.passed[i].Query() })
-		var e *driver.Error
-		if err == nil || !errors.As(err, &e) || e.Code != driver.NotReady {
-			return err
-		}
-		time.Sleep(pause)
-	}
-}
-
-// direct is the size up to which the driver's own staging is as fast.
-const direct = 64 << 10
-
-// upload copies to the device in the order of the stream; while a graph is recorded, at once.
-func (g *cudaGPU) upload(addr uint64, src []byte) error {
-	if g.recording.Load() || len(src) <= direct {
-		return g.do("cuMemcpyHtoD", func() error {
-			if g.recording.Load() {
-				return cu.MemcpyHtoD(cu.DevicePtr(addr), unsafe.Pointer(unsafe.SliceData(src)), int64(len(src)))
+// take gives room for a copy of at most n bytes, and its piece.
+func (s *staging) take(g *cudaGPU, n int) ([]byte, *piece, error) {
+	p := &s.pieces[s.at]
+	n = min(n, stageBytes)
+	if p.buffer == nil || p.used+n > stageBytes { // the other one is free when the GPU is done with it
+		if p.buffer != nil {
+			if err := g.pass(p); err != nil {
+				return nil, nil, err
 			}
-			return cu.MemcpyHtoDAsync(cu.DevicePtr(addr), unsafe.Pointer(unsafe.SliceData(src)), int64(len(src)), g.stream)
-		})
+			s.at ^= 1
+			p = &s.pieces[s.at]
+		}
+		if err := p.ready(g); err != nil {
+			return nil, nil, err
+		}
+	}
+	room := p.buffer[p.used : p.used+n]
+	p.used += (n + 15) &^ 15
+	return room, p, nil
+}
+
+// ready makes the piece's buffer, or waits until the GPU is done with it.
+func (p *piece) ready(g *cudaGPU) error {
+	if p.buffer != nil {
+		err := g.await(p.passed)
+		p.used = 0
+		return err
+	}
+	b, err := driver.AllocHost(handle(g.context), stageBytes)
+	if err != nil {
+		return mark(err)
+	}
+	err = g.do("cuEventCreate", func() (err error) {
+		p.passed, err = cu.MakeEvent(cu.DisableTiming)
+		return err
+	})
+	if err != nil {
+		return errors.Join(err, driver.FreeHost(handle(g.context), b))
+	}
+	p.buffer = b
+	return nil
+}
+
+// pass marks the place in the stream after what was submitted from the piece.
+func (g *cudaGPU) pass(p *piece) error {
+	return g.do("cuEventRecord", func() error { return p.passed.Record(g.stream) })
+}
+
+// upload copies to the device in the order of the stream; while a graph is recorded, when that is over.
+func (g *cudaGPU) upload(addr uint64, src []byte) error {
+	if g.tape.later(addr, src) {
+		return nil
 	}
 	s := &g.stage
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(src) > 0 {
-		i, err := s.ready(g)
+		room, _, err := s.take(g, len(src))
 		if err != nil {
 			return err
 		}
-		n := copy(s.buffers[i], src)
+		n := copy(room, src)
 		if err := g.do("cuMemcpyHtoDAsync", func() error {
-			if err := cu.MemcpyHtoDAsync(cu.DevicePtr(addr), unsafe.Pointer(&s.buffers[i][0]), int64(n), g.stream); err != nil {
-				return err
-			}
-			return s.passed[i].Record(g.stream)
+			return cu.MemcpyHtoDAsync(cu.DevicePtr(addr), unsafe.Pointer(&room[0]), int64(n), g.stream)
 		}); err != nil {
 			return err
 		}
@@ -95,48 +103,47 @@ func (g *cudaGPU) upload(addr uint64, src []byte) error {
 
 // download copies to the host what is there after all that was submitted.
 func (g *cudaGPU) download(dst []byte, addr uint64) error {
-	if g.recording.Load() {
+	if g.tape.recording() {
 		return errRecording
 	}
 	s := &g.stage
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fetch := func(n int) (int, error) {
-		i, err := s.ready(g)
-		if err != nil {
-			return 0, err
-		}
-		return i, g.do("cuMemcpyDtoHAsync", func() error {
-			if err := cu.MemcpyDtoHAsync(unsafe.Pointer(&s.buffers[i][0]), cu.DevicePtr(addr), int64(n), g.stream); err != nil {
-				return err
-			}
-			return s.passed[i].Record(g.stream)
-		})
+	type part struct { // on its way
+		room []byte
+		*piece
 	}
-	for ahead := -1; len(dst) > 0; {
-		n := min(len(dst), stageBytes)
-		i := ahead
-		if i < 0 {
-			var err error
-			if i, err = fetch(n); err != nil {
-				return err
-			}
+	asked := 0
+	fetch := func() (f part, err error) {
+		if f.room, f.piece, err = s.take(g, len(dst)-asked); err != nil {
+			return f, err
 		}
-		addr += uint64(n)
-		ahead = -1
-		if rest := len(dst) - n; rest > 0 { // the next piece is on its way while this one is copied
-			var err error
-			if ahead, err = fetch(min(rest, stageBytes)); err != nil {
-				return err
-			}
+		from := cu.DevicePtr(addr + uint64(asked))
+		asked += len(f.room)
+		if err := g.do("cuMemcpyDtoHAsync", func() error {
+			return cu.MemcpyDtoHAsync(unsafe.Pointer(&f.room[0]), from, int64(len(f.room)), g.stream)
+		}); err != nil {
+			return f, err
 		}
-		if err := s.wait(g, i); err != nil {
-			return err
-		}
-		copy(dst[:n], s.buffers[i])
-		dst = dst[n:]
+		return f, g.pass(f.piece)
 	}
-	return nil
+	f, err := fetch()
+	for done := 0; err == nil; {
+		var next part
+		if asked < len(dst) { // is on its way while this one is copied
+			if next, err = fetch(); err != nil {
+				break
+			}
+		}
+		if err = g.await(f.passed); err != nil {
+			break
+		}
+		if done += copy(dst[done:], f.room); done == len(dst) {
+			return nil
+		}
+		f = next
+	}
+	return err
 }
 
 // free gives the buffers back.
@@ -144,9 +151,9 @@ func (s *staging) free(context driver.Handle) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
-	for i, b := range s.buffers {
-		errs = append(errs, driver.FreeHost(context, b))
-		s.buffers[i] = nil
+	for i := range s.pieces {
+		errs = append(errs, driver.FreeHost(context, s.pieces[i].buffer))
+		s.pieces[i].buffer = nil
 	}
 	return errors.Join(errs...)
 }

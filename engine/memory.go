@@ -163,7 +163,7 @@ func (m *Machine) checkMemory(more int) error {
 		hint += " or engine.Recompute"
 	}
 	return fmt.Errorf("not enough memory on %s: the plan needs %s more (beside the %s that it has), %s are available; %s",
-		m.device.Name(), bytesText(int64(more)), bytesText(m.allocated()), bytesText(max(have, 0)), hint)
+		m.device.Name(), kernels.SizeText(int64(more)), kernels.SizeText(m.allocated()), kernels.SizeText(max(have, 0)), hint)
 }
 
 // allocated is the memory that the machine holds, without the user's variables.
@@ -205,17 +205,4 @@ func readNumber(file string) (int64, bool) {
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
 	return n, err == nil
-}
-
-// bytesText writes a size for people.
-func bytesText(n int64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	case n >= 1<<10:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	}
-	return fmt.Sprintf("%d B", n)
 }

@@ -193,7 +193,7 @@ func (p *Plan) String() string {
 	var b strings.Builder
 	cost := p.Cost()
 	fmt.Fprintf(&b, "%d calls on %s: %s FLOP, %s of traffic; arena %s (%s without sharing), results %s, constants %s\n", len(p.Calls), p.Device,
-		countText(cost.FLOPs), bytesText(cost.Bytes()), bytesText(int64(p.Arena)), bytesText(int64(p.Unshared)), bytesText(int64(p.Results)), bytesText(int64(p.Constants)))
+		countText(cost.FLOPs), kernels.SizeText(cost.Bytes()), kernels.SizeText(int64(p.Arena)), kernels.SizeText(int64(p.Unshared)), kernels.SizeText(int64(p.Results)), kernels.SizeText(int64(p.Constants)))
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "#\tkernel\toperands\tMFLOP\tnode")
 	for i := range p.Calls {

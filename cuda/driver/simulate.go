@@ -92,6 +92,9 @@ func burn(kernel string) error {
 	return &sim.Fault{Kernel: kernel, Lane: -1, Addr: 1, What: "illegal access, as asked for"}
 }
 
+// Closed says whether the GPU is gone.
+func (g *SimulatedGPU) Closed() bool { return simulatedGPU(g.number) == nil }
+
 // Close removes the GPU and all that its contexts hold.
 func (g *SimulatedGPU) Close() error {
 	simulator.mu.Lock()
