@@ -84,6 +84,9 @@ func run(args []string) int {
 		return exitInterrupted
 	}
 	fmt.Fprintln(os.Stderr, "palladio:", err)
+	if r := new(revival); errors.As(err, r) {
+		fmt.Fprintln(os.Stderr, "palladio:", r.start(os.Stderr, args)) // comes back only where it fails
+	}
 	if errors.As(err, new(usageError)) {
 		return exitUsage
 	}

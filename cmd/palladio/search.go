@@ -148,8 +148,9 @@ func runStudy(ctx context.Context, w io.Writer, s *folder.Folder, f searchFlags)
 		}
 	}
 	p := newSearchProgress(w, s, f.asJSON)
-	status, err := s.Run(ctx, workers, p.event)
+	status, err := s.Run(ctx, search.RunOptions{Workers: workers, Watch: p.event, Lost: beyondRepair})
 	p.end()
+	err = goesOn(err, status.Finished > status.Inherited)
 	if status.Asked == 0 {
 		return err
 	}

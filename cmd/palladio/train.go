@@ -107,8 +107,9 @@ func runTrain(c *cobra.Command, j vision.Job, fl trainFlags) error {
 		}
 		defer closeTrace()
 	}
-	start := time.Now()
+	start, epochs := time.Now(), 0
 	j.Fit.OnEpoch = func(e vision.Epoch, _ *nn.Params) error {
+		epochs++
 		if !fl.asJSON {
 			fmt.Fprintf(out, "epoch %2d of %d  loss %.4f  accuracy %6.2f %%  held-out loss %.4f  %.0f images/s  %s\n",
 				e.Epoch, j.Fit.Epochs, e.Loss, 100*e.Accuracy, e.HeldLoss, e.Images, time.Since(start).Round(time.Second))
@@ -127,8 +128,13 @@ func runTrain(c *cobra.Command, j vision.Job, fl trainFlags) error {
 		}
 		fmt.Fprintf(out, "%s on %s: %d + %d images, %d parameters, %.1f M multiply-adds an image\n", r.Model, r.Data, r.Train, r.Held, r.Params, float64(r.MACs)/1e6)
 	})
-	if err != nil {
-		return err
+	switch {
+	case beyondRepair(err) && j.Fit.Checkpoint == "":
+		return fmt.Errorf("%w\nstart the training again; with --checkpoint FILE it goes on by itself after such an error", err)
+	case beyondRepair(err) && !j.Fit.Resume:
+		return goesOn(err, epochs > 0, "--resume")
+	case err != nil:
+		return goesOn(err, epochs > 0)
 	}
 	if fl.asJSON {
 		return json.NewEncoder(out).Encode(r)

@@ -20,6 +20,9 @@ import (
 type RunOptions struct {
 	Workers int         // at least 1; more than the study's Lag find nothing to do
 	Watch   func(Event) // called for one event at a time; may be nil
+	// Lost says whether an evaluator's error means that this process cannot evaluate any more, whatever the candidate; may be nil. Such an error ends the run, and
+	// the trial counts as lost together with the process: when the study goes on, it is tried again.
+	Lost func(error) bool
 }
 
 // Event is something that happened in a run.
@@ -306,7 +309,10 @@ func (r *run) attempt(ctx context.Context, worker, n int) error {
 		return err
 	}
 	began := time.Now()
-	result, err := r.evaluate(ctx, worker, lease)
+	result, lost, err := r.evaluate(ctx, worker, lease)
+	if lost {
+		return fmt.Errorf("study %s: trial %d: %w", r.Name, n, err) // the lease ends with the process
+	}
 	if err != nil {
 		after, stop := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer stop()
@@ -325,24 +331,24 @@ func (r *run) attempt(ctx context.Context, worker, n int) error {
 	return nil
 }
 
-// evaluate runs the evaluator. Its own error is part of the result; the returned one ends the run.
-func (r *run) evaluate(ctx context.Context, worker int, lease ledger.Lease) (ledger.Result, error) {
+// evaluate runs the evaluator. Its own error is part of the result; the returned one ends the run. lost says that the evaluator's error did, as one of the process.
+func (r *run) evaluate(ctx context.Context, worker int, lease ledger.Lease) (result ledger.Result, lost bool, err error) {
 	limit := r.MaxAttempts
 	if limit <= 0 {
 		limit = 5
 	}
 	if lease.Attempt > limit {
-		lost, err := r.timesLost(ctx, lease.Trial)
+		times, err := r.timesLost(ctx, lease.Trial)
 		if err != nil {
-			return ledger.Result{}, err
+			return ledger.Result{}, false, err
 		}
-		if lost >= limit {
-			return ledger.Result{State: ledger.Failed, Error: fmt.Sprintf("lost %d times together with its process: it probably is the cause", lost)}, nil
+		if times >= limit {
+			return ledger.Result{State: ledger.Failed, Error: fmt.Sprintf("lost %d times together with its process: it probably is the cause", times)}, false, nil
 		}
 	}
 	c, err := r.Space.Parse(r.trial(lease.Trial).Candidate)
 	if err != nil {
-		return ledger.Result{}, err
+		return ledger.Result{}, false, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -350,27 +356,30 @@ func (r *run) evaluate(ctx context.Context, worker int, lease ledger.Lease) (led
 	job := Job{Trial: lease.Trial, Candidate: c, Seed: substream(r.Seed, "evaluate", lease.Trial).Uint64(), Worker: worker, Dir: r.trialDir(lease.Trial)}
 	watch := &watcher{run: r, ctx: ctx, lease: lease, peers: r.peers(lease.Trial)}
 	metrics, err := callEvaluator(ctx, r.Evaluator, job, watch.report)
+	if err != nil && r.options.Lost != nil && r.options.Lost(err) {
+		return ledger.Result{}, true, err
+	}
 	if cause := context.Cause(ctx); cause != nil && err != nil {
-		return ledger.Result{}, cause // interrupted, or the lease is lost
+		return ledger.Result{}, false, cause // interrupted, or the lease is lost
 	}
 	if watch.err != nil {
-		return ledger.Result{}, watch.err // the ledger's
+		return ledger.Result{}, false, watch.err // the ledger's
 	}
 	switch {
 	case errors.Is(err, ErrStopped):
-		return ledger.Result{State: ledger.Stopped, Metrics: watch.last}, nil
+		return ledger.Result{State: ledger.Stopped, Metrics: watch.last}, false, nil
 	case err != nil:
-		return ledger.Result{State: ledger.Failed, Error: err.Error()}, nil
+		return ledger.Result{State: ledger.Failed, Error: err.Error()}, false, nil
 	}
 	if _, err := r.Goals.Costs(metrics); err != nil {
-		return ledger.Result{State: ledger.Failed, Error: err.Error()}, nil
+		return ledger.Result{State: ledger.Failed, Error: err.Error()}, false, nil
 	}
 	for name, v := range metrics {
 		if v != v || v-v != 0 {
 			delete(metrics, name) // not an objective, and no number that a ledger can hold
 		}
 	}
-	return ledger.Result{State: ledger.Complete, Metrics: metrics}, nil
+	return ledger.Result{State: ledger.Complete, Metrics: metrics}, false, nil
 }
 
 func (r *run) timesLost(ctx context.Context, n int) (lost int, err error) {

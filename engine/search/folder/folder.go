@@ -115,8 +115,8 @@ func (o *Folder) Close() error { return o.l.Close() }
 func (o *Folder) File() *search.File { return o.file }
 
 // Run works on the study.
-func (o *Folder) Run(ctx context.Context, workers int, watch func(search.Event)) (search.Status, error) {
-	return o.study.Run(ctx, o.l, search.RunOptions{Workers: workers, Watch: watch})
+func (o *Folder) Run(ctx context.Context, options search.RunOptions) (search.Status, error) {
+	return o.study.Run(ctx, o.l, options)
 }
 
 // Study is the study as the ledger has it.

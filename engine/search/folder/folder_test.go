@@ -42,11 +42,11 @@ func TestStudyInAFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	part, stop := context.WithCancel(ctx)
-	_, err = s.Run(part, 2, func(e search.Event) {
+	_, err = s.Run(part, search.RunOptions{Workers: 2, Watch: func(e search.Event) {
 		if e.Status.Finished == 15 {
 			stop()
 		}
-	})
+	}})
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("interrupted: got %v", err)
 	}
@@ -59,7 +59,7 @@ func TestStudyInAFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	st, err := s.Run(ctx, 2, nil)
+	st, err := s.Run(ctx, search.RunOptions{Workers: 2})
 	if err != nil || st.Finished != 40 || st.Inherited < 15 {
 		t.Fatalf("resumed: %+v, %v", st, err)
 	}
@@ -154,7 +154,7 @@ func TestFoldersHoldOneStudy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Run(ctx, 1, nil); err != nil {
+	if _, err := s.Run(ctx, search.RunOptions{Workers: 1}); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
