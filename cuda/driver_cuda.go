@@ -102,7 +102,7 @@ func describe(d cu.Device, version int) (Info, error) {
 // openGPU makes a context on the n-th GPU.
 func openGPU(n int, limit time.Duration) (gpu, error) {
 	if err := driver.Open(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; the devices cpu, sim:%s and cuda:sim need no GPU", err, defaultChip)
 	}
 	count, err := cu.NumDevices()
 	if err != nil {

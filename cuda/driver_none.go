@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"fmt"
 	"time"
 
 	"palladio/cuda/driver"
@@ -12,7 +13,9 @@ import (
 // driverBuilt says whether this build has gorgonia.org/cu.
 const driverBuilt = false
 
-func openGPU(int, time.Duration) (gpu, error) { return nil, driver.Open() }
+func openGPU(int, time.Duration) (gpu, error) {
+	return nil, fmt.Errorf("%w; the devices cpu and sim:%s need none", driver.Open(), defaultChip)
+}
 
 func simulatedDriver(*sim.Chip) opener {
 	return func(time.Duration) (gpu, error) { return nil, driver.Open() }

@@ -342,13 +342,13 @@ func TestTime(t *testing.T) {
 
 // TestNames says what is wrong with a device's name.
 func TestNames(t *testing.T) {
-	for name, want := range map[string]string{"cuda:x": "cuda:N", "sim:b200": "h100", "tpu": "sim:CHIP", "cuda:-1": "cuda:N", "cuda:sim:b200": "no chip"} {
+	for name, want := range map[string]string{"cuda:x": "cuda:N", "sim:b200": "h100", "tpu": "sim:CHIP", "cuda:-1": "cuda:N", "cuda:": "cuda:N", "cuda:sim:b200": "no chip"} {
 		_, err := Open(name)
 		wantError(t, err, fmt.Sprintf("%q", name), want)
 	}
 	if _, err := GPUs(); err != nil { // a machine without a GPU: the reason, and no end of the process
 		_, openErr := Open("cuda:0")
-		wantError(t, openErr, "cuda:0", "no NVIDIA driver")
+		wantError(t, openErr, "cuda:0", "no NVIDIA driver", "cpu, sim:h100")
 	}
 	for _, name := range Simulated() {
 		open(t, name)

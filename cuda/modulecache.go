@@ -53,7 +53,9 @@ func cacheDir() (string, error) {
 
 // complain warns, once.
 func (f *cubinFiles) complain(err error) {
-	f.warn.Do(func() { slog.Warn("compiled kernels are not kept", "error", err) })
+	f.warn.Do(func() {
+		slog.Warn("compiled kernels are not kept: set "+EnvCache+" to a folder that can be written", "error", err)
+	})
 }
 
 // path is the file of a module.

@@ -44,7 +44,7 @@ func Open(name string) (*Device, error) {
 			return newDevice(name, simulatedDriver(chip))
 		}
 		n := 0
-		if which != "" {
+		if name != kind {
 			var err error
 			if n, err = strconv.Atoi(which); err != nil || n < 0 {
 				return nil, fmt.Errorf("device %q: %w: want %s", name, ErrNoDevice, Names)

@@ -197,3 +197,17 @@ func TestTrainingSurvivesLostGPU(t *testing.T) {
 		t.Errorf("without a checkpoint: %v\n%s", err, complaints)
 	}
 }
+
+// TestDivergedLoss stops a training in half precision whose loss is no number any more, with an error that says what to do.
+func TestDivergedLoss(t *testing.T) {
+	t.Setenv(cuda.EnvCache, t.TempDir())
+	t.Chdir(t.TempDir())
+	_, complaints, err := planted(t, "0", "train", "simplenet", "--genome", "4 p 8", "--size", "8", "--images", "64", "--batch", "16", "--epochs", "1", "--device", "cuda:sim",
+		"--precision", "f16", "--rate", "1e30", "--decay", "0", "--out", "weights.safetensors", "--checkpoint", "checkpoint")
+	if err == nil || !strings.Contains(complaints, "the loss is NaN at step 2 (epoch 1): lower the learning rate or clip the gradients") {
+		t.Errorf("%v\n%s", err, complaints)
+	}
+	if files, _ := os.ReadDir("."); len(files) > 0 {
+		t.Errorf("weights of such a training are kept: %v", files)
+	}
+}

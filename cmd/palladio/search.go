@@ -138,14 +138,8 @@ func runStudy(ctx context.Context, w io.Writer, s *folder.Folder, f searchFlags)
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	if f.device != "" {
-		u, ok := s.File().Problem.(search.DeviceUser)
-		if !ok {
-			return usage(errors.New("--device: the candidates of this problem are not evaluated on a device"))
-		}
-		if err := u.UseDevice(f.device); err != nil {
-			return usage(fmt.Errorf("--device: %w", err))
-		}
+	if err := useDevice(s.File().Problem, f.device); err != nil {
+		return err
 	}
 	p := newSearchProgress(w, s, f.asJSON)
 	status, err := s.Run(ctx, search.RunOptions{Workers: workers, Watch: p.event, Lost: beyondRepair})
@@ -163,6 +157,26 @@ func runStudy(ctx context.Context, w io.Writer, s *folder.Folder, f searchFlags)
 		fmt.Fprintf(w, "stopped with %d trials finished; go on with: palladio search resume %s\n", status.Finished, s.Dir)
 	}
 	return errors.Join(err, reportErr)
+}
+
+// useDevice has a problem's candidates evaluated on a device, and finds out before the first one whether there is such a device. No name stands for what the
+// environment says.
+func useDevice(p search.Problem, name string) error {
+	u, ok := p.(search.DeviceUser)
+	switch {
+	case !ok && name != "":
+		return usage(errors.New("--device: the candidates of this problem are not evaluated on a device"))
+	case !ok:
+		return nil
+	}
+	err := u.UseDevice(name)
+	switch {
+	case err == nil || beyondRepair(err):
+		return err
+	case name != "":
+		err = fmt.Errorf("--device: %w", err)
+	}
+	return usage(err)
 }
 
 func newSearchList() *cobra.Command {

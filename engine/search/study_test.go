@@ -227,6 +227,34 @@ func TestBrokenStudyGivesUp(t *testing.T) {
 	}
 }
 
+// TestLostProcess ends the run at an error of the process, without a word about the candidate. A trial that costs its process each time fails in the end, and the study
+// goes on.
+func TestLostProcess(t *testing.T) {
+	broken := errors.New("the GPU is gone")
+	dir := t.TempDir()
+	for run := 1; ; run++ {
+		s, l := begin(t, strings.Replace(studyYAML, "trials: 60", "trials: 8", 1), dir)
+		s.Evaluator = oddball{do: func(job search.Job, report func(int, search.Metrics) error) (search.Metrics, error) {
+			if job.Trial == 2 {
+				return nil, fmt.Errorf("run %d: %w", run, broken)
+			}
+			return search.Metrics{"f1": 1, "f2": 2}, nil
+		}}
+		st, err := s.Run(ctx, l, search.RunOptions{Workers: 1, Lost: func(err error) bool { return errors.Is(err, broken) }})
+		ts, _ := l.Trials(ctx, "zdt")
+		if run <= 5 {
+			if !errors.Is(err, broken) || !strings.Contains(err.Error(), fmt.Sprintf("trial 2: run %d", run)) || ts[2].State.Final() {
+				t.Fatalf("run %d: %v; trial 2 is %s: %s", run, err, ts[2].State, ts[2].Error)
+			}
+			continue
+		}
+		if err != nil || st.Finished != 8 || st.Failed != 1 || !strings.Contains(ts[2].Error, "lost 5 times") {
+			t.Fatalf("run %d: %+v, %v; trial 2 is %s: %s", run, st, err, ts[2].State, ts[2].Error)
+		}
+		return
+	}
+}
+
 func TestTimeBudget(t *testing.T) {
 	s, l := begin(t, strings.Replace(studyYAML, "trials: 60", "seconds: 0.2", 1), t.TempDir())
 	var running atomic.Int32
