@@ -144,15 +144,12 @@ func (r *run) run(ctx context.Context) (Status, error) {
 	for w := range min(r.options.Workers, r.Lag) {
 		workers.Go(func() { r.work(ctx, w) })
 	}
-	err := r.coordinate(ctx)
-	if err != nil {
+	if err := r.coordinate(ctx); err != nil {
 		r.cancel(err)
 	}
 	close(r.queue)
 	workers.Wait()
-	if err == nil {
-		err = context.Cause(ctx)
-	}
+	err := context.Cause(ctx) // the first one; what it interrupted has failed with less telling errors
 	if spent := r.ledger.Spend(context.WithoutCancel(ctx), r.Name, r.elapsed()); err == nil {
 		err = spent
 	}
