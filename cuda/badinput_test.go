@@ -150,6 +150,29 @@ func TestOldDriver(t *testing.T) {
 	check(t, d.Close())
 }
 
+// TestExplainPTX says why a driver does not take a module, and what to do.
+func TestExplainPTX(t *testing.T) {
+	const text = ".version 7.4\n.target sm_80\n"
+	for _, c := range []struct {
+		code, version, capability int
+		want                      string
+	}{
+		{driver.UnsupportedPTXVersion, 11000, 80, "takes up to PTX 7.0: install a newer driver"},
+		{driver.InvalidPTX, 10020, 75, "CUDA 10.2, which takes older PTX than 7.0"}, // drivers before CUDA 11 have no error of their own for it
+		{driver.NoBinaryForGPU, 12040, 75, "for GPUs of compute capability 8.0 and later, this one has 7.5"},
+		{driver.JITCompilerNotFound, 12040, 80, "libnvidia-ptxjitcompiler.so.1"},
+		{driver.JITDisabled, 12040, 80, "CUDA_DISABLE_PTX_JIT"},
+		{driver.InvalidPTX, 12040, 80, "compiled for sm_80: the driver refuses it"},
+	} {
+		err := explainPTX(&driver.Error{Call: "cuModuleLoadDataEx", Code: c.code, Name: "name"}, "gemm", text, c.version, c.capability)
+		wantError(t, err, "module gemm", c.want, "cuModuleLoadDataEx")
+	}
+	lost := &driver.Error{Code: driver.IllegalAddress}
+	if err := explainPTX(lost, "gemm", text, 12040, 80); err != error(lost) {
+		t.Errorf("an earlier fault is blamed on the module: %v", err)
+	}
+}
+
 // TestOtherProcessHoldsMemory blames the other process, and goes on with what is left.
 func TestOtherProcessHoldsMemory(t *testing.T) {
 	d := open(t, "cuda:sim")

@@ -358,7 +358,7 @@ func (g *cudaGPU) time(submit func() error) (time.Duration, error) {
 func (g *cudaGPU) load(name, text string) (module, error) {
 	m, err := g.cache.load(handle(g.context), name, text)
 	if err != nil {
-		return nil, mark(explainPTX(err, name, text, g.version))
+		return nil, mark(explainPTX(err, name, text, g.version, g.about.Capability))
 	}
 	return &cudaModule{g: g, m: *(*cu.Module)(unsafe.Pointer(&m)), name: name, entries: map[string]*cudaEntry{}}, nil
 }
@@ -441,7 +441,7 @@ func (l cudaLaunch) run() error       { return mark(l.l.Run()) }
 func (l cudaLaunch) free()            { l.l.Free() }
 
 // explainPTX says what to do about PTX that the driver does not take.
-func explainPTX(err error, name, text string, version int) error {
+func explainPTX(err error, name, text string, version, capability int) error {
 	var e *driver.Error
 	if !errors.As(err, &e) || e.Lost() {
 		return err
@@ -450,13 +450,19 @@ func explainPTX(err error, name, text string, version int) error {
 		return fmt.Errorf("module %s is PTX %s, but the driver is one for CUDA %d.%d, which takes %s: install a newer driver, or compile the kernels for an older PTX version (clang's -mptx-version): %w",
 			name, ptx, version/1000, version%1000/10, upTo(driver.NewestPTX(version)), err)
 	}
+	target := directive(text, ".target")
+	if needs := 0; capability > 0 {
+		if _, _ = fmt.Sscanf(target, "sm_%d", &needs); needs > capability {
+			return fmt.Errorf("module %s is for GPUs of compute capability %d.%d and later, this one has %d.%d: %w", name, needs/10, needs%10, capability/10, capability%10, err)
+		}
+	}
 	switch e.Code {
 	case driver.JITCompilerNotFound:
 		return fmt.Errorf("module %s: the driver's compiler libnvidia-ptxjitcompiler.so.1 is not there (in a container: NVIDIA_DRIVER_CAPABILITIES needs compute): %w", name, err)
 	case driver.JITDisabled:
 		return fmt.Errorf("module %s: CUDA_DISABLE_PTX_JIT forbids to compile it: unset that: %w", name, err)
 	case driver.NoBinaryForGPU, driver.InvalidPTX, driver.InvalidImage:
-		return fmt.Errorf("module %s, compiled for %s: the driver refuses it: %w", name, directive(text, ".target"), err)
+		return fmt.Errorf("module %s, compiled for %s: the driver refuses it: %w", name, target, err)
 	}
 	return fmt.Errorf("module %s: %w", name, err)
 }

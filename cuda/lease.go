@@ -10,6 +10,9 @@ import (
 // maxIdle is the number of devices of a name that are kept when nobody uses them.
 const maxIdle = 4
 
+// maxLoaded is the number of modules and of fault messages that such a device may have: those of generated kernels would pile up.
+const maxLoaded = 2048
+
 // idle are the devices that were leased and given back: a context takes a while to make, and its modules are loaded.
 var idle = struct {
 	sync.Mutex
@@ -46,7 +49,7 @@ func (l *lease) Close() error {
 		d := l.Device
 		err = d.Sync()
 		d.mu.Lock()
-		clean := err == nil && d.dead == nil
+		clean := err == nil && d.dead == nil && len(d.modules) <= maxLoaded && len(d.faults) <= maxLoaded
 		for m := range d.blocks {
 			clean = clean && m.ours
 		}

@@ -70,6 +70,11 @@ func TestUploads(t *testing.T) {
 			const size = 9<<20 + 5
 			m, err := d.Alloc(size)
 			check(t, err)
+			slow := kernels.Stream{Op: kernels.StreamCopy, Type: kernels.F32, N: 8 << 20}
+			e, err := d.Prepare(slow)
+			check(t, err)
+			args, _ := operands(t, d, slow)
+			check(t, e.Run(args, kernels.Arg{})) // the pieces wait for it
 			want := make([]byte, size)
 			for i := range want {
 				want[i] = byte(i * i >> 7)

@@ -112,10 +112,10 @@ CUresult cuDeviceGetCount(int *n) {
     return driverStatus() == CUDA_SUCCESS ? realDeviceGetCount(n) : CUDA_SUCCESS;
 }
 
-static CUresult realDriverGetVersion(int *v) { FORWARD(cuDriverGetVersion, (int *), (v)); }
+CUresult driverVersion(int *v) { FORWARD(cuDriverGetVersion, (int *), (v)); }
 
 CUresult cuDriverGetVersion(int *v) {
-    return currentIsSimulated() ? simDriverGetVersion(v) : realDriverGetVersion(v);
+    return currentIsSimulated() ? simDriverGetVersion(v) : driverVersion(v);
 }
 
 static CUresult realCtxCreate(CUcontext *c, unsigned int flags, CUdevice d) {

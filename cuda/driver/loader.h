@@ -29,6 +29,7 @@ CUresult missing(int at);
 
 // What became of opening the driver.
 CUresult driverStatus(void);      // CUDA_SUCCESS, CUDA_ERROR_STUB_LIBRARY where libcuda cannot be opened, or what cuInit said
+CUresult driverVersion(int *);    // the newest CUDA version that libcuda supports, whatever context is current
 const char *driverFault(void);    // the dynamic linker's message where libcuda cannot be opened, else ""
 const char *driverPath(void);     // what was opened or tried
 const char *missingSymbol(void);  // the last function asked for that the driver lacks, "" if none

@@ -47,7 +47,7 @@ func Version() int {
 		return 0
 	}
 	var v C.int
-	if C.cuDriverGetVersion(&v) != C.CUDA_SUCCESS {
+	if C.driverVersion(&v) != C.CUDA_SUCCESS {
 		return 0
 	}
 	return int(v)
