@@ -229,7 +229,7 @@ func (w *warp) sync(in *inst, members uint32) status {
 	if len(w.others) > 0 {
 		return w.look()
 	}
-	return ready2run
+	return goesOn
 }
 
 // settle wakes the groups that only waited for lanes that have exited.

@@ -162,7 +162,7 @@ func (b *block) tick(w *warp) status {
 	if len(b.warps) > 1 {
 		return yielded
 	}
-	return ready2run
+	return goesOn
 }
 
 // reset forgets arrivals.

@@ -53,7 +53,7 @@ func (w *warp) diverge(in *inst, taken uint32) int32 {
 // look is where a warp considers whether it goes on, and with which of its groups. The running group's place is in w. A warp that gives way has chosen
 // before: it goes on with that group later.
 func (w *warp) look() status {
-	s := ready2run
+	s := goesOn
 	if w.issued >= w.tick {
 		if s = w.blk.tick(w); s == faulted {
 			return s
@@ -169,7 +169,7 @@ func (w *warp) next() status {
 	w.drop(i)
 	w.take(g)
 	w.join()
-	return ready2run
+	return goesOn
 }
 
 // wait parks the running group.

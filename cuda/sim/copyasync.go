@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"unsafe"
 
@@ -23,7 +24,7 @@ func (d *decoder) copyAsync(in *ptx.Instr) (*inst, error) {
 		if len(in.Operands) != 1 || in.Operands[0].Kind != ptx.Immediate {
 			return nil, errors.New("want the number of groups that may stay pending")
 		}
-		return d.copySync(copyWait, int(in.Operands[0].Bits)), nil
+		return d.copySync(copyWait, int(min(in.Operands[0].Bits, math.MaxInt32))), nil
 	}
 	if len(in.Operands) < 3 || in.Operands[2].Kind != ptx.Immediate {
 		return nil, errors.New("want [to], [from] and a size")

@@ -10,7 +10,7 @@ import (
 type Options struct {
 	Workers int       // goroutines that run blocks; 0 is one a core. The order in which blocks run follows their numbers
 	Memory  int64     // bytes of global memory; 0 is the chip's
-	Steps   int64     // most instructions that a warp executes in a launch; 0 is DefaultSteps, below 0 is no limit
+	Steps   int64     // most instructions that a warp executes in a block; 0 is DefaultSteps, below 0 is no limit
 	Print   io.Writer // where vprintf writes; nil drops it
 
 	// Sanitize runs the checks: Findings has what they find. A faulty access is then left out and does not end its launch.

@@ -27,7 +27,8 @@ type sharedCell struct {
 // pendingCopy is the destination of an asynchronous copy of one thread.
 type pendingCopy struct {
 	first, cells int32
-	group        int32 // number of commits of the warp before it
+	group        int32 // number of commits of the thread before it
+	lane         int32
 }
 
 // unwrittenRead is a read of shared memory that nothing had written. Whether a race or the lack of a write is the reason is known at the end of the
@@ -53,7 +54,7 @@ type sharedChecks struct {
 	known     [lanes][lanes]uint32 // by warp and other warp
 	clock     [lanes]uint32        // by warp
 	arrived   [barriers]uint32     // warps that wait at, or passed by, a barrier that has not opened
-	commits   [lanes]int32         // by warp
+	commits   [lanes][lanes]int32  // by warp and lane
 	unwritten []unwrittenRead
 	copies    [lanes][]pendingCopy // by warp, oldest first
 }
@@ -67,7 +68,7 @@ func (s *sharedChecks) init(k *blockChecks, bytes, warps int) {
 func (s *sharedChecks) reset() {
 	clear(s.cells)
 	s.opened = 1
-	s.known, s.arrived, s.commits, s.clock = [lanes][lanes]uint32{}, [barriers]uint32{}, [lanes]int32{}, [lanes]uint32{}
+	s.known, s.arrived, s.commits, s.clock = [lanes][lanes]uint32{}, [barriers]uint32{}, [lanes][lanes]int32{}, [lanes]uint32{}
 	for w := range s.warps {
 		s.clock[w] = 1
 		s.copies[w] = s.copies[w][:0]
@@ -126,7 +127,7 @@ func (s *sharedChecks) access(w *warp, pc int, a *request, mask uint32) {
 			}
 		}
 		if a.kind == copyWrite {
-			s.copies[w.index] = append(s.copies[w.index], pendingCopy{int32(first), int32(end - first), s.commits[w.index]})
+			s.copies[w.index] = append(s.copies[w.index], pendingCopy{int32(first), int32(end - first), s.commits[w.index][lane], int32(lane)})
 		}
 	}
 }
@@ -243,24 +244,30 @@ func (s *sharedChecks) variable(off uint64) string {
 	return fmt.Sprintf(" (dynamic+%d)", off-sharedBase-uint64(s.k.b.prog.sharedStatic))
 }
 
-// commit closes a group of asynchronous copies.
-func (s *sharedChecks) commit(w *warp) { s.commits[w.index]++ }
+// commit closes a group of asynchronous copies of each thread of mask.
+func (s *sharedChecks) commit(w *warp, mask uint32) {
+	for m := mask; m != 0; m &= m - 1 {
+		s.commits[w.index][bits.TrailingZeros32(m)]++
+	}
+}
 
-// wait makes all but the newest keep groups of a warp's asynchronous copies writes of now; below 0 all copies, committed or not.
-func (s *sharedChecks) wait(w *warp, keep int) {
-	list := s.copies[w.index]
-	done := 0
-	for done < len(list) && (keep < 0 || list[done].group < s.commits[w.index]-int32(keep)) {
-		for i := range list[done].cells {
-			if at := int(list[done].first + i); at < len(s.cells) {
+// wait makes all but the newest keep groups of asynchronous copies of the threads of mask writes of now; below 0 all copies, committed or not.
+func (s *sharedChecks) wait(w *warp, mask uint32, keep int) {
+	pending := s.copies[w.index][:0]
+	for _, p := range s.copies[w.index] {
+		if mask>>p.lane&1 == 0 || keep >= 0 && int(p.group)+keep >= int(s.commits[w.index][p.lane]) {
+			pending = append(pending, p)
+			continue
+		}
+		for i := range p.cells {
+			if at := int(p.first + i); at < len(s.cells) {
 				c := &s.cells[at]
 				c.pending = false
 				c.writeStamp, c.writeClock = s.opened, s.clock[w.index]
 			}
 		}
-		done++
 	}
-	s.copies[w.index] = append(list[:0], list[done:]...)
+	s.copies[w.index] = pending
 }
 
 // threadOf is the index of a thread of the block.

@@ -489,9 +489,9 @@ func (k *blockChecks) sync(w *warp, pc int, kind syncKind, mask uint32, id, coun
 	case warpBarrier, warpExchange:
 		k.shared.clock[w.index]++
 	case copyCommit:
-		k.shared.commit(w)
+		k.shared.commit(w, mask)
 	case copyWait:
-		k.shared.wait(w, count)
+		k.shared.wait(w, mask, count)
 	}
 }
 

@@ -130,7 +130,7 @@ func (c *Chip) price(l load) Timing {
 	for _, p := range []string{issueSlots, fmaPipe, intPipe, f64Pipe, sfuPipe, addressPipe} {
 		add(p, perSM(pipes[p], clock))
 	}
-	add(tensorPipe, perSM(c.tensorClocks(l.tensor), c.TensorClock))
+	add(tensorPipe, c.tensorSeconds(l.tensor)/active)
 	add(sharedPipe, perSM(l.passes*128/c.SharedRate, clock))
 	add(l1Pipe, perSM(l.l1/c.L1Rate, clock))
 	add(l2Pipe, max(l.l2/(c.L2Rate*c.Ceilings["l2"]*clock), perSM(l.l2/c.L2PerSM, clock)))
@@ -150,16 +150,24 @@ func (c *Chip) price(l load) Timing {
 	return t
 }
 
-// tensorClocks is the clocks of a multiprocessor's tensor cores for multiply-adds by mma.sync, which on chips with wgmma reach but a part of
+// tensorClock is the clock that the data sheet's peak of a type is for: of f64 that of the vectors, on the tensor cores too.
+func (c *Chip) tensorClock(typ string) float64 {
+	if typ == "f64" {
+		return c.VectorClock
+	}
+	return c.TensorClock
+}
+
+// tensorSeconds is the time of one multiprocessor's tensor cores for multiply-adds by mma.sync, which on chips with wgmma reach but a part of
 // the peak.
-func (c *Chip) tensorClocks(fma map[string]float64) float64 {
+func (c *Chip) tensorSeconds(fma map[string]float64) float64 {
 	total := 0.0
 	for typ, n := range fma {
 		rate := c.Tensor[typ]
 		if rate == 0 { // emulated on the vector pipe
 			rate = c.Instructions["int"]
 		}
-		total += n / (rate * c.Ceilings["mma"])
+		total += n / (rate * c.Ceilings["mma"] * c.tensorClock(typ))
 	}
 	return total
 }
@@ -191,7 +199,7 @@ func (c *Chip) shares(t *Timing, l load) {
 // Peak is the published rate of floating-point operations a second of a pipe: f32, half, f64, or "tensor TYPE" such as "tensor bf16".
 func (c *Chip) Peak(pipe string) float64 {
 	if typ, ok := strings.CutPrefix(pipe, "tensor "); ok {
-		return 2 * float64(c.SMs) * c.Tensor[typ] * c.TensorClock
+		return 2 * float64(c.SMs) * c.Tensor[typ] * c.tensorClock(typ)
 	}
 	return 2 * float64(c.SMs) * c.Instructions[pipe] * c.VectorClock
 }

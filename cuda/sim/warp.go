@@ -70,11 +70,12 @@ const (
 	atSync               // until all lanes of the member mask are there
 )
 
-// status says why a warp stopped running.
+// status says whether and why a warp stopped running.
 type status uint8
 
 const (
-	yielded status = iota // it may go on
+	goesOn  status = iota // it has not stopped
+	yielded               // it may go on later
 	blocked               // all its lanes wait
 	finished
 	faulted
@@ -120,7 +121,7 @@ func (w *warp) run() status {
 			start = pc
 			if len(w.others) > 0 || w.issued >= w.tick {
 				w.pc = pc
-				if s := w.look(); s != ready2run {
+				if s := w.look(); s != goesOn {
 					return s
 				}
 				pc, start = w.pc, w.pc
@@ -144,7 +145,7 @@ func (w *warp) run() status {
 			start = pc
 			if len(w.others) > 0 || w.issued >= w.tick {
 				w.pc = pc
-				if s := w.look(); s != ready2run {
+				if s := w.look(); s != goesOn {
 					return s
 				}
 				pc, start = w.pc, w.pc
@@ -156,7 +157,7 @@ func (w *warp) run() status {
 			start = pc
 			if len(w.others) > 0 {
 				w.pc = pc
-				if s := w.look(); s != ready2run {
+				if s := w.look(); s != goesOn {
 					return s
 				}
 				pc, start = w.pc, w.pc
@@ -165,7 +166,7 @@ func (w *warp) run() status {
 		default: // controlKind: it sets w.pc
 			w.count(pc + 1 - start)
 			w.pc = pc
-			if s := in.control(w, in); s != ready2run {
+			if s := in.control(w, in); s != goesOn {
 				return s
 			}
 			pc, start = w.pc, w.pc
@@ -174,9 +175,6 @@ func (w *warp) run() status {
 		pc++
 	}
 }
-
-// ready2run is the status of a warp that goes on.
-const ready2run status = 255
 
 // count adds instructions that the running group executed.
 func (w *warp) count(n int32) {
