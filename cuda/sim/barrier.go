@@ -210,9 +210,6 @@ func (w *warp) sync(in *inst, members uint32) status {
 	}
 	mine := w.mask
 	w.mask = here
-	if w.obs != nil && in.members != 0 {
-		w.obs.sync(w, int(w.pc), warpExchange, here, 0, 0)
-	}
 	ok := in.run(w, in, here)
 	w.mask = mine
 	if !ok {

@@ -31,7 +31,7 @@ type Finding struct {
 	Thread [3]int `json:"thread"`
 	Addr   uint64 `json:"address,omitempty"` // in global memory, or the offset in another space
 	What   string `json:"what"`
-	Count  int64  `json:"count"` // warp instructions at which it occurred
+	Count  int64  `json:"count"` // how often: for warp instructions; of races for threads and words
 }
 
 func (f Finding) String() string {

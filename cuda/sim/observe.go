@@ -28,7 +28,6 @@ const (
 	barrierArrive  syncKind = iota // a warp's lanes arrive at barrier id of count threads
 	barrierRelease                 // barrier id opens; once a block
 	warpBarrier                    // bar.warp.sync
-	warpExchange                   // shfl, vote, match, redux, mma and others that wait for their lanes
 	fence                          // membar, fence
 	copyCommit                     // cp.async.commit_group
 	copyWait                       // cp.async.wait_group: at most count groups stay pending; wait_all: -1

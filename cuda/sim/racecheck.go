@@ -7,7 +7,7 @@ import (
 
 // Races in shared memory. Two accesses to the same bytes by different threads, one of them a write, are a hazard unless a barrier lies between
 // them. Order between warps is kept as vector clocks: an access is stamped with the number of barriers that have opened in the block, and warp w knows
-// of all accesses of warp v with stamps below known[w][v]. Order within a warp is a count of the warp's own synchronisations: lanes that
+// of all accesses of warp v with stamps below known[w][v]. Order within a warp is a count of its barriers and of bar.warp.sync: lanes that
 // run together are not ordered by that (threads have their own progress since Volta).
 
 // sharedCell is the last accesses to a granule of shared memory.

@@ -486,7 +486,7 @@ func (k *blockChecks) sync(w *warp, pc int, kind syncKind, mask uint32, id, coun
 		k.shared.arrive(w, id)
 	case barrierRelease:
 		k.shared.release(id)
-	case warpBarrier, warpExchange:
+	case warpBarrier:
 		k.shared.clock[w.index]++
 	case copyCommit:
 		k.shared.commit(w, mask)
