@@ -23,6 +23,7 @@ type block struct {
 	cache     []cached // by access of the program
 	obs       blockObserver
 	clock     uint64 // instructions of the block's warps before the one that runs now
+	turn      int64  // instructions after which a warp looks up
 }
 
 const (
@@ -49,6 +50,10 @@ func newBlock(p *program) *block {
 // prepare makes the state fit a launch.
 func (b *block) prepare(l *launch) {
 	b.launch = l
+	b.turn = quantum
+	if limit := l.gpu.options.Steps; limit > 0 {
+		b.turn = min(b.turn, limit)
+	}
 	b.fault = nil
 	clear(b.cache)
 	n := (l.config.Threads() + lanes - 1) / lanes
@@ -150,7 +155,7 @@ func (b *block) schedule() bool {
 
 // tick is called by a warp now and then: it may have to stop, or to give way.
 func (b *block) tick(w *warp) status {
-	w.tick = w.issued + quantum
+	w.tick = w.issued + b.turn
 	if b.launch.stopped(b.linear) {
 		return faulted
 	}
@@ -328,7 +333,7 @@ func (in *inst) name() string {
 
 // bind makes the warp fit a launch: what is the same for all of its blocks.
 func (w *warp) bind(l *launch) {
-	w.tick = quantum
+	w.tick = w.blk.turn
 	w.issued, w.threads = 0, 0
 	for _, v := range w.blk.prog.values {
 		v.set(w, l)
@@ -351,7 +356,7 @@ func (w *warp) begin() {
 		w.alive = 1<<n - 1
 	}
 	w.mask, w.pc, w.depth, w.calls = w.alive, 0, 0, nil
-	w.before, w.tick = w.issued, w.issued+quantum
+	w.before, w.tick = w.issued, w.issued+w.blk.turn
 	w.others = w.others[:0]
 	w.patience, w.pinned, w.turn = spinPatience, 0, 0
 	w.obs = w.blk.obs

@@ -264,6 +264,10 @@ func TestPrint(t *testing.T) {
 	st.param.b64 [a0], %f;
 	st.param.b64 [a1], %l;
 	call (r), vprintf, (a0, a1);
+	.reg .pred %p;
+	ld.param.u32 %t, [r]; // the number of arguments
+	setp.ne.u32 %p, %t, 2;
+	@%p trap;
 	ret;
 }
 `

@@ -20,6 +20,11 @@ func FuzzLaunch(f *testing.F) {
 	} {
 		f.Add(kernel(".param .u64 p0, .param .u32 p1", body), uint16(2), uint16(33), uint64(0x2000_0000_0000))
 	}
+	for _, c := range hostileKernels() {
+		if len(c.text) < 4000 {
+			f.Add(c.text, uint16(1), uint16(64), uint64(0))
+		}
+	}
 	chip, err := ChipNamed("h100")
 	if err != nil {
 		f.Fatal(err)

@@ -91,27 +91,29 @@ func (w *warp) text(lane int, a uint64) string {
 	return b.String()
 }
 
-// printText is vprintf(format, arguments): the arguments lie packed, each at a multiple of its size.
+// printText is vprintf(format, arguments): the arguments lie packed, each at a multiple of its size. It gives the number of arguments, as CUDA's printf does,
+// and not C's number of characters.
 func printText(w *warp, in *inst, mask uint32) bool {
 	for rest := mask; rest != 0; rest &= rest - 1 {
 		lane := bits.TrailingZeros32(rest)
-		s := w.format(lane, w.text(lane, w.argument(in, 0, lane)), w.argument(in, 1, lane))
+		s, parsed := w.format(lane, w.text(lane, w.argument(in, 0, lane)), w.argument(in, 1, lane))
 		if out := w.blk.launch.gpu.options.Print; out != nil {
 			w.blk.launch.mu.Lock()
 			io.WriteString(out, s)
 			w.blk.launch.mu.Unlock()
 		}
 		if in.d != 0 {
-			*(*uint32)(unsafe.Add(w.local, uint64(lane)*w.blk.prog.localEnd+uint64(in.d))) = uint32(len(s))
+			*(*uint32)(unsafe.Add(w.local, uint64(lane)*w.blk.prog.localEnd+uint64(in.d))) = uint32(parsed)
 		}
 	}
 	return true
 }
 
-// format does what C's printf does.
-func (w *warp) format(lane int, format string, args uint64) string {
+// format does what C's printf does, and counts the arguments that it takes.
+func (w *warp) format(lane int, format string, args uint64) (text string, taken int) {
 	var out strings.Builder
 	next := func(size uint64) uint64 {
+		taken++
 		args = alignUp(args, size)
 		v := uint64(0)
 		for i := range size {
@@ -147,7 +149,7 @@ func (w *warp) format(lane int, format string, args uint64) string {
 			break
 		}
 	}
-	return out.String()
+	return out.String(), taken
 }
 
 // convert formats one argument, an integer of width bits. Numbers of more than three digits in the format are left out.

@@ -9,8 +9,10 @@ import (
 	"time"
 )
 
-// TestHostileText parses text that was made to hurt: each is refused at its line or taken, quickly and in little memory.
-func TestHostileText(t *testing.T) {
+// hostileText is text that was made to hurt, and what the error says of it; empty where it is taken.
+type hostileText struct{ name, text, want string }
+
+func hostileTexts() []hostileText {
 	const header = ".version 8.0\n.target sm_80\n.address_size 64\n"
 	many := func(format string, n int) string {
 		var b strings.Builder
@@ -19,7 +21,7 @@ func TestHostileText(t *testing.T) {
 		}
 		return b.String()
 	}
-	for _, c := range []struct{ name, text, want string }{
+	return []hostileText{
 		{"range of registers", in(".reg .b32 %x<4294967295>;"), "line 9:14: the number of registers is 4294967295: at most"},
 		{"beyond 64 bits", in(".reg .b32 %x<99999999999999999999>;"), "is no number"},
 		{"large range, few used", in(".reg .b32 %x<16777216>; mov.b32 %x16777215, 1;"), ""},
@@ -52,7 +54,12 @@ func TestHostileText(t *testing.T) {
 		{"only a dot", ".", "want a name after the dot"},
 		{"zero bytes", header + "\x00", "has no meaning here"},
 		{"no UTF-8", header + "\xff\xfe", "has no meaning here"},
-	} {
+	}
+}
+
+// TestHostileText parses text that was made to hurt: each is refused at its line or taken, quickly and in little memory.
+func TestHostileText(t *testing.T) {
+	for _, c := range hostileTexts() {
 		t.Run(c.name, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)

@@ -149,6 +149,11 @@ func FuzzParse(f *testing.F) {
 			f.Add(seed)
 		}
 	}
+	for _, c := range hostileTexts() {
+		if len(c.text) < 4000 {
+			f.Add(c.text)
+		}
+	}
 	f.Add(nvcc)
 	f.Add(in("ret;"))
 	f.Fuzz(func(t *testing.T, text string) {
