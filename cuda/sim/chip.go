@@ -137,7 +137,7 @@ func ParseChip(file string, text []byte) (*Chip, error) {
 // The entries that every chip's tables have.
 var (
 	tensorTypes  = []string{"f16", "bf16", "tf32", "s8", "b1", "f64"}
-	latencyKinds = []string{"alu", "f64", "sfu", "shared", "l1", "l2", "dram", "mma", "barrier"}
+	latencyKinds = []string{"alu", "f64", "sfu", "shuffle", "shared", "l1", "l2", "dram", "mma", "barrier"}
 	ceilingKinds = []string{"dram", "l2", "f32", "tensor", "mma"}
 	energyKinds  = []string{"idle", "f32", "tensor", "shared", "l2", "dram"}
 )

@@ -332,7 +332,7 @@ func (p *profiler) resultLatency(in *ptx.Instr, s *siteCount, m memorySite) floa
 	case Barrier:
 		return t["barrier"]
 	case Shuffle:
-		return t["shared"] - 6
+		return t["shuffle"]
 	case Memory:
 		switch {
 		case in.Op == "atom":
