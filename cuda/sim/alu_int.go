@@ -438,3 +438,48 @@ func sumDifference(in *ptx.Instr) alu {
 	}
 	return lane3(pick(t, sadLanes[uint32], sadLanes[int32], sadLanes[uint64], sadLanes[int64]), t, t)
 }
+
+// dotProduct is dp4a, a sum of products of bytes, and dp2a, of half-words of a with bytes of b.
+func dotProduct(in *ptx.Instr) alu {
+	ta, tb := in.Type(0), in.Type(1)
+	byteOf := func(v uint32, i int, signed bool) uint32 {
+		if v = v >> (8 * i) & 0xff; signed {
+			v = uint32(int32(int8(v)))
+		}
+		return v
+	}
+	whole := func(t ptx.Type) bool { return t == ptx.U32 || t == ptx.S32 }
+	if !whole(ta) || !whole(tb) || (in.Op == "dp2a") != (in.Has("lo") != in.Has("hi")) {
+		return alu{}
+	}
+	sa, sb := ta.Signed(), tb.Signed()
+	first := 0
+	if in.Has("hi") {
+		first = 2
+	}
+	d := ptx.U32
+	if sa || sb {
+		d = ptx.S32
+	}
+	op := alu{dst: []ptx.Type{d}, src: []ptx.Type{ta, tb, d}}
+	if in.Op == "dp4a" {
+		op.lane = each32(func(a, b, c uint32) uint32 {
+			for i := range 4 {
+				c += byteOf(a, i, sa) * byteOf(b, i, sb)
+			}
+			return c
+		})
+		return op
+	}
+	op.lane = each32(func(a, b, c uint32) uint32 {
+		for i := range 2 {
+			h := a >> (16 * i) & 0xffff
+			if sa {
+				h = sext16(h)
+			}
+			c += h * byteOf(b, first+i, sb)
+		}
+		return c
+	})
+	return op
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"palladio/cuda/sim/ptx"
 )
@@ -93,7 +94,7 @@ func decode(m *Module, entry *ptx.Func) (*program, error) {
 		if len(list) > maxUnknown {
 			list, more = list[:maxUnknown], fmt.Sprintf(" and %d more", len(d.unknown)-maxUnknown)
 		}
-		d.errs = append(d.errs, fmt.Errorf("instructions that the simulator does not know: %s%s", join(list), more))
+		d.errs = append(d.errs, fmt.Errorf("instructions that the simulator does not know: %s%s", strings.Join(list, ", "), more))
 	}
 	if len(d.errs) > maxReported {
 		d.errs = append(d.errs[:maxReported], fmt.Errorf("and %d more errors", len(d.errs)-maxReported))
@@ -112,17 +113,6 @@ func decode(m *Module, entry *ptx.Func) (*program, error) {
 func product(d [3]int) int {
 	const most = 1 << 20
 	return min(d[0], most) * min(max(1, d[1]), most) * min(max(1, d[2]), most)
-}
-
-func join(list []string) string {
-	s := ""
-	for i, e := range list {
-		if i > 0 {
-			s += ", "
-		}
-		s += e
-	}
-	return s
 }
 
 // reach finds the functions that the entry point may call, and refuses recursion: parameters and registers have fixed places.

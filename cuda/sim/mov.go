@@ -71,7 +71,7 @@ func lowHalf(d, a, _, _ *reg) {
 	}
 }
 
-// element is the type of one of n equal parts of t.
+// elementType is the type of one of n equal parts of t.
 func elementType(t ptx.Type, n int) (ptx.Type, error) {
 	if n > 0 && t.Bits()%n == 0 {
 		switch t.Bits() / n {
