@@ -29,6 +29,8 @@ type Device struct {
 	limit time.Duration
 	eager bool // wait after each call
 
+	patience time.Duration // with a driver that makes a new context, beside the limit for what runs in it
+
 	info       Info
 	mu         sync.Mutex
 	g          gpu
@@ -62,7 +64,7 @@ type opener func(limit time.Duration) (gpu, error)
 
 // newDevice opens a device on a driver.
 func newDevice(name string, open opener) (*Device, error) {
-	d := &Device{name: name, open: open, limit: DefaultTimeout, eager: os.Getenv(EnvSync) == "1", blocks: map[*memory]struct{}{}}
+	d := &Device{name: name, open: open, limit: DefaultTimeout, patience: time.Minute, eager: os.Getenv(EnvSync) == "1", blocks: map[*memory]struct{}{}}
 	if s := os.Getenv(EnvTimeout); s != "" {
 		limit, err := time.ParseDuration(s)
 		if s == "0" {

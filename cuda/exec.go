@@ -196,7 +196,7 @@ func (e *exec) Run(args []kernels.Arg, workspace kernels.Arg) error {
 		}
 	}
 	workspace.Addr = (workspace.Addr + workspaceAlign - 1) &^ (workspaceAlign - 1)
-	e.d.recent.add(e, args)
+	e.d.recent.add(e, v.program, args)
 	if e.call != 0 {
 		e.d.faultful.Store(true)
 	}
@@ -206,7 +206,7 @@ func (e *exec) Run(args []kernels.Arg, workspace kernels.Arg) error {
 			params[j] = s.resolve(args, workspace, v.loaded.binding)
 		}
 		if err := l.run(); err != nil {
-			return e.failed(v.loaded.g, err, args)
+			return e.failed(v, err, args)
 		}
 	}
 	if e.d.eager {
@@ -216,21 +216,21 @@ func (e *exec) Run(args []kernels.Arg, workspace kernels.Arg) error {
 }
 
 // failed is the error of a launch that failed at once.
-func (e *exec) failed(g gpu, err error, args []kernels.Arg) error {
+func (e *exec) failed(v *variant, err error, args []kernels.Arg) error {
 	if errors.Is(err, ErrContextLost) { // which an earlier call may have cost
-		return e.d.failed(g, err)
+		return e.d.failed(v.loaded.g, err)
 	}
 	var addresses []uint64
 	for _, a := range args {
 		addresses = append(addresses, a.Addr)
 	}
-	return &LaunchError{Device: e.d.name, Calls: []string{e.describe(addresses)}, Err: err}
+	return &LaunchError{Device: e.d.name, Calls: []string{e.describe(v.program, addresses)}, Err: err}
 }
 
-// describe names the kernel, its entry points and the arguments of a call.
-func (e *exec) describe(args []uint64) string {
+// describe names the kernel, the entry points of the program that ran and the arguments of a call.
+func (e *exec) describe(p *Program, args []uint64) string {
 	s := e.k.String() + ":"
-	for i, l := range e.aligned.program.Launches {
+	for i, l := range p.Launches {
 		if i > 0 {
 			s += ","
 		}
@@ -254,14 +254,15 @@ type recent struct {
 
 type recentCall struct {
 	e    *exec
+	p    *Program
 	args [16]uint64
 	n    int
 }
 
-func (r *recent) add(e *exec, args []kernels.Arg) {
+func (r *recent) add(e *exec, p *Program, args []kernels.Arg) {
 	r.mu.Lock()
 	c := &r.calls[r.n%len(r.calls)]
-	c.e, c.n = e, min(len(args), len(c.args))
+	c.e, c.p, c.n = e, p, min(len(args), len(c.args))
 	for i := range c.n {
 		c.args[i] = args[i].Addr
 	}
@@ -282,7 +283,7 @@ func (r *recent) describe() (calls []string, more int) {
 	defer r.mu.Unlock()
 	for i := max(0, r.n-len(r.calls)); i < r.n; i++ {
 		c := &r.calls[i%len(r.calls)]
-		calls = append(calls, c.e.describe(c.args[:c.n]))
+		calls = append(calls, c.e.describe(c.p, c.args[:c.n]))
 	}
 	return calls, r.n - len(calls)
 }

@@ -157,7 +157,7 @@ func TestEagerErrors(t *testing.T) {
 func TestHungKernel(t *testing.T) {
 	for _, name := range simulatedDevices {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv(EnvTimeout, "50ms")
+			t.Setenv(EnvTimeout, "300ms")
 			d := open(t, name)
 			args, _ := operands(t, d, victim)
 			bad := prepareEntry(t, d, "forever", Operand(0))
@@ -166,7 +166,7 @@ func TestHungKernel(t *testing.T) {
 			if err == nil {
 				err = d.Sync()
 			}
-			wantError(t, err, "does not end", "forever", "50ms")
+			wantError(t, err, "does not end", "forever", "300ms")
 			if !errors.Is(err, ErrHung) || time.Since(start) > time.Minute {
 				t.Errorf("after %v: %v does not wrap ErrHung", time.Since(start), err)
 			}
@@ -312,6 +312,15 @@ func TestAlignment(t *testing.T) {
 	check(t, e.Run(args, kernels.Arg{}))
 	if x.unaligned.loaded == nil {
 		t.Error("operands that are not aligned ran the program for aligned ones")
+	}
+	program := func(entry string, args ...Slot) *Program {
+		return &Program{Launches: []Launch{{Module: Module{Name: "faulty", Text: faultyPTX}, Entry: entry, Grid: Dim{1, 1, 1}, Block: Dim{32, 1, 1}, Args: args}}}
+	}
+	other, err := d.preparePrograms(victim, program("forever", Operand(0)), program("complain", Operand(0), Operand(0)))
+	check(t, err)
+	check(t, other.Run([]kernels.Arg{m.Arg(8, 4*victim.N), args[1]}, kernels.Arg{}))
+	if calls, _ := d.recent.describe(); len(calls) != 2 || !strings.Contains(calls[1], "complain") {
+		t.Errorf("an error would name the calls %q, not the program that ran", calls)
 	}
 	check(t, d.Sync())
 }

@@ -182,8 +182,9 @@ func (m *memory) Free() error {
 	}
 	d.held -= int64(m.n)
 	g := d.g
+	err := g.free(m.addr) // under the lock, so that nobody replaces the context meanwhile: a cleanup may free at any time
 	d.mu.Unlock()
-	if err := g.free(m.addr); err != nil {
+	if err != nil {
 		return d.failed(g, err)
 	}
 	return nil

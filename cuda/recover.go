@@ -37,7 +37,7 @@ func (d *Device) failed(g gpu, err error) error {
 	return told
 }
 
-// revive replaces the context by a new one, in which something has run. A driver that does not answer in the device's time limit is given up. What the lost context
+// revive replaces the context by a new one, in which something has run. A driver that does not answer is given up, where waiting has a limit. What the lost context
 // held of the driver's pool is given back, unless a kernel may still use it. d.mu is held.
 func (d *Device) revive(idle bool) error {
 	_ = d.g.abandon() // its errors are those of the lost context
@@ -53,7 +53,7 @@ func (d *Device) revive(idle bool) error {
 	}()
 	var late <-chan time.Time
 	if d.limit > 0 {
-		late = time.After(2 * d.limit) // the wait in the new context has one limit for itself
+		late = time.After(d.limit + d.patience)
 	}
 	select {
 	case m := <-done:
@@ -71,7 +71,7 @@ func (d *Device) revive(idle bool) error {
 				_ = m.g.close()
 			}
 		}()
-		return fmt.Errorf("the driver has not made one in %v", 2*d.limit)
+		return fmt.Errorf("the driver has not made one in %v", d.limit+d.patience)
 	}
 }
 

@@ -37,6 +37,7 @@ func TestBeyondRepair(t *testing.T) {
 			return again()
 		})
 		check(t, err)
+		d.patience = 20 * time.Millisecond
 		m, err := d.Alloc(1 << 20)
 		check(t, err)
 		err = d.Sync()
