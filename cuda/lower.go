@@ -16,13 +16,12 @@ type Limits struct {
 // lowering is what the lowering of a kernel may count on.
 type lowering struct {
 	Limits
-	// align is the number of bytes that every operand's address is a multiple of: 16 or more, so that 16-byte accesses are
-	// possible where the extents and strides allow, or the size of the operand's own element.
+	// align is Lower's.
 	align int
 }
 
-// Lower makes the program of a kernel for a GPU. align is the number of bytes that every operand's address is a multiple of: 64
-// in the machine's plans; a Device lowers anew with 1 (elements are aligned to their size, no more) where a call's operands are not. The error wraps
+// Lower makes the program of a kernel for a GPU. align is the number of bytes that every operand's address is a multiple of: at 16 and more
+// kernels may use 16-byte accesses, at 1 elements are aligned to their size, no more. A Device lowers for both. The error wraps
 // kernels.ErrUnsupported where there is no CUDA version of k.
 func Lower(k kernels.Kernel, on Limits, align int) (*Program, error) {
 	if err := k.Validate(); err != nil {
