@@ -3,15 +3,19 @@
 package driver
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"unsafe"
 
 	"gorgonia.org/cu"
+
+	"palladio/cuda/sim"
 )
 
 // A process opens the driver once, so each driver is tried in a process of its own: TestMain prints what it finds when this variable is set.
@@ -33,7 +37,48 @@ func TestMain(m *testing.M) {
 		_, err = AllocAsync(0, 0, 16)
 		fmt.Println("pool:", err)
 		fmt.Println("free:", Explain("cuMemFree", cu.MemFree(p)))
+		fmt.Println("stack:", mixedStack(d))
 	}
+}
+
+// mixedStack pushes contexts of the library and of a simulated GPU on one stack, and takes them off by destroying and popping.
+func mixedStack(real cu.Device) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	chip, err := sim.ChipNamed("h100")
+	if err != nil {
+		return err
+	}
+	g, err := Simulate(chip, sim.Options{Memory: 1 << 20}, 0)
+	if err != nil {
+		return err
+	}
+	var made []cu.CUContext // the last one is current
+	for _, d := range []cu.Device{real, cu.Device(g.Number()), real, cu.Device(g.Number())} {
+		c, err := d.MakeContext(cu.SchedAuto)
+		if err != nil {
+			return err
+		}
+		made = append(made, c)
+	}
+	for i := len(made) - 1; i >= 0; i-- {
+		now, err := cu.CurrentContext()
+		if err != nil || now != made[i] {
+			return fmt.Errorf("at depth %d is %v (%v), want %v", i, now, err, made[i])
+		}
+		if i >= 2 {
+			err = now.Destroy()
+		} else if now, err = cu.PopCurrentCtx(); now != made[i] {
+			return fmt.Errorf("depth %d pops %v, want %v", i, now, made[i])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if now, err := cu.CurrentContext(); err != nil || now != (cu.CUContext{}) {
+		return fmt.Errorf("below the stack is %v (%v)", now, err)
+	}
+	return errors.Join(made[0].Destroy(), made[1].Destroy(), g.Close())
 }
 
 // probe runs this test's program with a driver of its own.
@@ -78,6 +123,12 @@ int cuDeviceTotalMem_v2(size_t *n, int d) { *n = 123456789; return 0; }
 int cuMemAlloc(void) { abort(); } /* the interface of CUDA 2 */
 int cuMemAlloc_v2(unsigned long long *p, size_t n) { *p = 4096 + n; return 0; }
 int cuMemFree_v2(unsigned long long p) { return p == 4096 + (1 << 20) ? 700 : 1; }
+static void *stack[8];
+static long depth, made;
+int cuCtxCreate_v2(void **c, unsigned f, int d) { *c = stack[depth++] = (void *)++made; return 0; }
+int cuCtxDestroy_v2(void *c) { if (depth && stack[depth - 1] == c) depth--; return 0; }
+int cuCtxPopCurrent_v2(void **c) { if (!depth) return 201; *c = stack[--depth]; return 0; }
+int cuCtxGetCurrent(void **c) { *c = depth ? stack[depth - 1] : 0; return 0; }
 int cuCtxSetCurrent(void *c) { return 0; }
 int cuGetErrorString(int e, const char **s) { *s = "told by the stand-in"; return 0; }
 `
@@ -99,7 +150,7 @@ func TestRealDriver(t *testing.T) {
 	wantText(t, probe(t, library),
 		"devices 1, error <nil>, CUDA 12040", "open: <nil>", "device Stand-in 1 123456789", fmt.Sprintf("memory %#x", 4096+1<<20),
 		"CUDA_ERROR_NOT_SUPPORTED (801): the driver has no function cuMemAllocAsync",
-		"free: cuMemFree: CUDA_ERROR_ILLEGAL_ADDRESS (700): told by the stand-in")
+		"free: cuMemFree: CUDA_ERROR_ILLEGAL_ADDRESS (700): told by the stand-in", "stack: <nil>")
 	wantText(t, probe(t, library, "STAND_IN_INIT=100"), "devices 0, error <nil>", "found no GPU")
 	wantText(t, probe(t, library, "STAND_IN_INIT=803"), "does not start", "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH")
 }
