@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// repeated writes format for the numbers 0 to n-1.
-func repeated(format string, n int) string {
+// numbered writes format n times: %[1]d is the number, from the given one on, and %[2]d the number before it.
+func numbered(format string, from, n int) string {
 	var b strings.Builder
-	for i := range n {
-		fmt.Fprintf(&b, format, i)
+	for i := from; i < from+n; i++ {
+		fmt.Fprintf(&b, format, i, i-1)
 	}
 	return b.String()
 }
@@ -28,29 +28,29 @@ func hostileKernels() []hostileKernel {
 		{"block of 2^93 threads", header + ".entry k() .maxntid 2147483647, 2147483647, 2147483647 { ret; }", ""},
 		{"block of 0 threads by 2^62", header + ".entry k() .maxntid 0, 2147483647, 2147483647 { ret; }", ""},
 		{"local memory", kernel("", ".local .b8 d[1073741824]; .reg .u32 %r; ld.local.u32 %r, [d];"), "524288 of local memory"},
-		{"local memory in parts", kernel("", repeated(".local .b8 d%d[65536];", 1000)+".reg .u32 %r; ld.local.u32 %r, [d0];"), "524288 of local memory"},
+		{"local memory in parts", kernel("", numbered(".local .b8 d%[1]d[65536];", 0, 1000)+".reg .u32 %r; ld.local.u32 %r, [d0];"), "524288 of local memory"},
 		{"shared memory", kernel("", ".shared .b8 s[1073741824]; .reg .u32 %r; ld.shared.u32 %r, [s];"), "of shared"},
-		{"shared memory by alignment", kernel("", repeated(".shared .align 65536 .b8 s%d[1];", 1000)+".reg .u32 %r; ld.shared.u8 %r, [s0];"), "of shared"},
+		{"shared memory by alignment", kernel("", numbered(".shared .align 65536 .b8 s%[1]d[1];", 0, 1000)+".reg .u32 %r; ld.shared.u8 %r, [s0];"), "of shared"},
 		{"shared memory of the chip", kernel("", ".shared .b8 s[1048576]; .reg .u32 %r; ld.shared.u32 %r, [s];"), "bytes of shared memory"},
 		{"parameters", header + ".entry k(.param .b8 p[1073741824]) { ret; }", "bytes of parameters"},
 		{"recursion", header + ".func f() { call f; ret; }\n.entry k() { call f; ret; }", "recursion"},
 		{"recursion of two", header + ".func f();\n.func g() { call f; ret; }\n.func f() { call g; ret; }\n.entry k() { call f; ret; }", "recursion"},
-		{"deep calls", header + ".func f0() { ret; }\n" + repeated2(".func f%d() { call f%d; ret; }\n", 100) + ".entry k() { call f100; ret; }", "calls deep"},
-		{"calls that double", header + ".func f0() { ret; }\n" + repeated3(".func f%d() { call f%d; call f%d; ret; }\n", 50) + ".entry k() { call f50; ret; }", "did not finish"},
+		{"deep calls", header + ".func f0() { ret; }\n" + numbered(".func f%[1]d() { call f%[2]d; ret; }\n", 1, 100) + ".entry k() { call f100; ret; }", "calls deep"},
+		{"calls that double", header + ".func f0() { ret; }\n" + numbered(".func f%[1]d() { call f%[2]d; call f%[2]d; ret; }\n", 1, 50) + ".entry k() { call f50; ret; }", "did not finish"},
 		{"endless loop", kernel("", "L: bra L;"), "did not finish"},
 		{"endless loop that diverges", kernel("", ".reg .pred %p; .reg .u32 %t; mov.u32 %t, %laneid; setp.lt.u32 %p, %t, 7; L: @%p bra L; M: @!%p bra M;"), "did not finish"},
 		{"endless loop of calls", header + ".func f() { ret; }\n.entry k() { L: call f; bra L; }", "did not finish"},
 		{"endless table", kernel("", ".reg .u32 %r; mov.u32 %r, 0; T: .branchtargets L; L: brx.idx %r, T;"), "did not finish"},
 		{"endless printing", header + ".extern .func (.param .b32 r) vprintf(.param .b64 f, .param .b64 a);\n.global .align 1 .b8 f[] = {37,42,46,42,100,37,115,37,110,37,0};\n" +
 			".entry k() { .reg .u64 %a; .param .b64 p, q; .param .b32 r; cvta.global.u64 %a, f; st.param.u64 [p], %a; st.param.u64 [q], %a; L: call (r), vprintf, (p, q); bra L; }", "did not finish"},
-		{"all registers live", kernel("", ".reg .b32 %r<30001>;"+repeated("mov.b32 %%r%d, 1;", 30000)+repeated("add.u32 %%r30000, %%r%d, 1;", 30000)), ""},
-		{"constants", kernel("", ".reg .b64 %r; "+repeated("mov.b64 %%r, %d;", 300000)), "bytes of registers"},
-		{"blocks in reverse", kernel("", ".reg .b32 %r<8001>; .reg .pred %p;"+"bra L7999;"+backwards("L%d: @%%p add.u32 %%r%[1]d, %%r%[1]d, 1; @%%p bra L%[2]d; exit;\n", 8000)+"L_1: ret;"), ""},
-		{"loops within loops", kernel("", ".reg .pred %p;"+repeated("L%d:", 3000)+"\n"+repeated("@%%p bra L%d;", 3000)), ""},
-		{"loops around loops", kernel("", ".reg .pred %p;"+repeated("L%d: @%%p bra L%[1]d;", 3000)+repeated("@%%p bra L%d;", 3000)), ""},
-		{"targets of calls", header + repeated(".func f%d() { ret; }\n", 3000) + ".entry k() { .reg .u64 %f; P: .callprototype _ ();\n" + strings.Repeat("call %f, (), P;", 3000) + "ret; }", "targets"},
+		{"all registers live", kernel("", ".reg .b32 %r<30001>;"+numbered("mov.b32 %%r%[1]d, 1;", 0, 30000)+numbered("add.u32 %%r30000, %%r%[1]d, 1;", 0, 30000)), ""},
+		{"constants", kernel("", ".reg .b64 %r; "+numbered("mov.b64 %%r, %[1]d;", 0, 300000)), "bytes of registers"},
+		{"blocks in reverse", kernel("", ".reg .b32 %r<8001>; .reg .pred %p;"+"bra L7999;"+"L0: ret;"+numbered("L%[1]d: @%%p add.u32 %%r%[1]d, %%r%[1]d, 1; @%%p bra L%[2]d; exit;\n", 1, 7999)), ""},
+		{"loops within loops", kernel("", ".reg .pred %p;"+numbered("L%[1]d:", 0, 3000)+"\n"+numbered("@%%p bra L%[1]d;", 0, 3000)), ""},
+		{"loops around loops", kernel("", ".reg .pred %p;"+numbered("L%[1]d: @%%p bra L%[1]d;", 0, 3000)+numbered("@%%p bra L%[1]d;", 0, 3000)), ""},
+		{"targets of calls", header + numbered(".func f%[1]d() { ret; }\n", 0, 3000) + ".entry k() { .reg .u64 %f; P: .callprototype _ ();\n" + strings.Repeat("call %f, (), P;", 3000) + "ret; }", "targets"},
 		{"large variable", header + ".global .b8 g[1073741824];\n.entry k() { .reg .u64 %a; .reg .u32 %r; mov.u64 %a, g; ld.global.u32 %r, [%a+1073741820]; ret; }", ""},
-		{"many large variables", header + repeated(".global .b8 g%d[1073741824];\n", 100) + ".entry k() { ret; }", "out of memory"},
+		{"many large variables", header + numbered(".global .b8 g%[1]d[1073741824];\n", 0, 100) + ".entry k() { ret; }", "out of memory"},
 		{"parts of a call", header + ".func (.param .b8 r[8]) f(.param .b8 x[8]) { ret; }\n.entry k() { .reg .b32 %r; call (%r), f, (%r); ret; }", "cannot be passed in a register"},
 		{"result of a system call", header + ".extern .func (.param .b8 r) vprintf(.param .b64 f, .param .b64 a);\n.entry k() { .param .b64 p, q; .param .b8 r; call (r), vprintf, (p, q); ret; }", "result"},
 		{"no comparison", kernel("", ".reg .pred %p<2>; .reg .b32 %r; setp.f16x2 %p0|%p1, %r, %r;"), "does not know: setp.f16x2"},
@@ -109,33 +109,6 @@ func hostileRun(t *testing.T, o Options, text, want string) {
 	if elapsed > 15*time.Second {
 		t.Errorf("%+v: took %v", o, elapsed)
 	}
-}
-
-// repeated2 writes format for the numbers 1 to n, each with the one before.
-func repeated2(format string, n int) string {
-	var b strings.Builder
-	for i := range n {
-		fmt.Fprintf(&b, format, i+1, i)
-	}
-	return b.String()
-}
-
-// repeated3 is repeated2 with the one before twice.
-func repeated3(format string, n int) string {
-	var b strings.Builder
-	for i := range n {
-		fmt.Fprintf(&b, format, i+1, i, i)
-	}
-	return b.String()
-}
-
-// backwards writes format for the numbers n-1 to 0, each with the one that follows it in the text's reverse; label -1 is written _1.
-func backwards(format string, n int) string {
-	var b strings.Builder
-	for i := range n {
-		fmt.Fprintf(&b, format, i, i-1)
-	}
-	return strings.ReplaceAll(b.String(), "L-1", "L_1")
 }
 
 // TestHostileLaunches asks for shapes that no GPU has, and for a grid that nobody lives to see the end of.

@@ -3,7 +3,9 @@ package sim
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"unsafe"
 )
 
 // inspect runs a launch under the checks that the options ask for, and with a profile.
@@ -13,7 +15,11 @@ func (g *GPU) inspect(ctx context.Context, e *Entry, c Config, args []uint64, pr
 	}
 	var list observers
 	if g.options.Sanitize {
-		list = append(list, g.sanitizerOf(e))
+		s := g.sanitizerOf(e)
+		if bytes := s.static.registers * int(unsafe.Sizeof(undefined{})) * ceilDiv(c.Threads(), lanes); bytes > maxBlockBytes {
+			return nil, fmt.Errorf("kernel %s: the checks of %d registers take %d bytes of the host a block: at most %d", e.prog.name, s.static.registers, bytes, maxBlockBytes)
+		}
+		list = append(list, s)
 	}
 	var prof *profiler
 	sample := sampleOf(c.Blocks(), g.options.Sample)
