@@ -175,6 +175,14 @@ func TestAtomics(t *testing.T) {
 	ld.param.u64 %a, [p];
 	mov.u32 %lane, %laneid;
 `
+	const counter = `
+	.shared .b32 s[1];
+	.reg .pred %p;
+	.reg .u32 %i;
+	mov.u32 %i, %tid.x;
+	setp.eq.u32 %p, %i, 0;
+	@%p st.shared.u32 [s], 0;
+	bar.sync 0;`
 	for _, c := range []struct {
 		name, body string
 		want       uint32 // of the first word
@@ -193,14 +201,7 @@ func TestAtomics(t *testing.T) {
 	setp.eq.u32 %p, %t, 0;
 	@%p atom.global.add.f32 %old, [%a], 0f00C00000;
 	@%p atom.global.add.f32 %old, [%a], 0f80A00000;`, 0},
-		{"f32 below the normal numbers in shared memory", `
-	.shared .b32 s[1];
-	.reg .pred %p;
-	.reg .u32 %i;
-	mov.u32 %i, %tid.x;
-	setp.eq.u32 %p, %i, 0;
-	@%p st.shared.u32 [s], 0;
-	bar.sync 0;
+		{"f32 below the normal numbers in shared memory", counter + `
 	red.shared.add.f32 [s], 0f00000010;
 	bar.sync 0;
 	@%p ld.shared.u32 %i, [s];
@@ -218,14 +219,7 @@ AGAIN:
 	st.volatile.global.u32 [%a], %v;
 	membar.gl;
 	atom.global.exch.b32 %old, [%a+8], 0;`, 3 * 8 * 96},
-		{"shared", `
-	.shared .b32 s[1];
-	.reg .pred %p;
-	.reg .u32 %i;
-	mov.u32 %i, %tid.x;
-	setp.eq.u32 %p, %i, 0;
-	@%p st.shared.u32 [s], 0;
-	bar.sync 0;
+		{"shared", counter + `
 	atom.shared.add.u32 %old, [s], 1;
 	bar.sync 0;
 	@%p ld.shared.u32 %i, [s];
