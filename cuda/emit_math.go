@@ -87,6 +87,8 @@ func (e *emitter) call(name, dst string, args ...string) error {
 			continue
 		case line == "ret;":
 			line, jumps = "bra "+done+";", true
+		case strings.HasSuffix(line, "ret;"):
+			return fmt.Errorf("cuda: kernels/math: %s returns by %q, which cannot be put in place", name, line)
 		default:
 			line = exact(line)
 		}

@@ -143,7 +143,7 @@ func (m *mixer) decide(i int) {
 		m.narrow[i] = true
 	case c.role == runKernel:
 		k, ok := narrowed(c.kernel, m.t)
-		if !ok || !isProduct(c.kernel) && !m.carries(c, k) && !m.prepares(c, k) {
+		if !ok || !isProduct(c.kernel) && !m.carries(c, k) && !m.prepares(c, k) || m.normalisesFull(c) {
 			return
 		}
 		m.narrow[i] = true
@@ -209,6 +209,15 @@ func (m *mixer) carries(c *call, k kernels.Kernel) bool {
 		some = some || half
 	}
 	return some
+}
+
+// normalisesFull says whether a call is a normalisation, or its gradient, of F32 values that may be beyond the range of F16: it brings them into it.
+func (m *mixer) normalisesFull(c *call) bool {
+	switch c.kernel.(type) {
+	case kernels.Norm, kernels.NormBackward:
+		return m.t == kernels.F16 && !m.half[c.args[0]]
+	}
+	return false
 }
 
 // prepares says whether a call, k in half precision, makes a product's factor of operands no larger than it, so that to round these is no dearer than
