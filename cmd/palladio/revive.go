@@ -16,9 +16,9 @@ import (
 // it; and why the first of them was.
 const envRevived = "PALLADIO_REVIVED"
 
-// maxRevivals is the number of such processes after which the work is given up. It is more than the times that a trial may be lost with its process, so that a study
-// gets past a trial that costs the GPU each time.
-const maxRevivals = 8
+// maxRevivals is the number of such processes after which the work is given up. It is as often as a trial may be lost with its process: the last one gets past a
+// trial that costs the GPU each time, and gives up where the next one does so, too.
+const maxRevivals = 5
 
 // beyondRepair says whether an error is that of a GPU which only a new process can use again.
 func beyondRepair(err error) bool { return errors.Is(err, cuda.ErrBeyondRepair) }

@@ -142,9 +142,16 @@ func runStudy(ctx context.Context, w io.Writer, s *folder.Folder, f searchFlags)
 		return err
 	}
 	p := newSearchProgress(w, s, f.asJSON)
-	status, err := s.Run(ctx, search.RunOptions{Workers: workers, Watch: p.event, Lost: beyondRepair})
+	before := 0 // trials that had a result when the run began
+	watch := func(e search.Event) {
+		if e.Kind == search.Began {
+			before = e.Status.Finished - e.Status.Failed
+		}
+		p.event(e)
+	}
+	status, err := s.Run(ctx, search.RunOptions{Workers: workers, Watch: watch, Lost: beyondRepair})
 	p.end()
-	err = goesOn(err, status.Finished > status.Inherited)
+	err = goesOn(err, status.Finished-status.Failed > before)
 	if status.Asked == 0 {
 		return err
 	}
