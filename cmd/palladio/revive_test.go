@@ -161,7 +161,7 @@ func TestRevivalEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, complaints, err := planted(t, "1", "search", "run", "study.yaml", "--device", "cuda:sim")
-	if err == nil || !strings.Contains(complaints, "5 new processes in a row have lost the GPU without finishing anything, the first after: study revive: trial 0: engine: cuda:sim") ||
+	if err == nil || !strings.Contains(complaints, "5 new processes in a row have lost the GPU without finishing anything, the first after: study revive: trial 0: engine: ") ||
 		strings.Count(complaints, "a new process goes on") != maxRevivals {
 		t.Errorf("%v\n%s\n%s", err, out, complaints)
 	}
