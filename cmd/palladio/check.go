@@ -60,7 +60,7 @@ to memory that nothing wrote; unordered accesses to shared memory; barriers that
 			case err == nil && len(report.Failures) > 0:
 				err = fmt.Errorf("check: %d of %d cases failed", len(report.Failures), report.Runs)
 			case err == nil && sanitize && !asJSON:
-				_, err = fmt.Fprintf(c.OutOrStdout(), "memcheck, racecheck, initcheck, synccheck: no findings in %d cases\n", report.Runs)
+				_, err = fmt.Fprintf(c.OutOrStdout(), "memcheck, racecheck, initcheck, synccheck, mathcheck: no findings in %d cases\n", report.Runs)
 			}
 			return err
 		},

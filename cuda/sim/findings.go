@@ -12,12 +12,13 @@ import (
 // Check is one of the checks that a GPU made with Options.Sanitize runs.
 type Check string
 
-// The checks, named like compute-sanitizer's.
+// The checks, named like compute-sanitizer's, which has no mathcheck.
 const (
 	MemCheck  Check = "memcheck"  // bounds, alignment, use after free, leaks
 	RaceCheck Check = "racecheck" // unordered accesses to shared memory; blocks that write the same bytes of global memory
 	InitCheck Check = "initcheck" // reads of what nothing wrote: global, shared and local memory, registers
 	SyncCheck Check = "synccheck" // barriers and member masks
+	MathCheck Check = "mathcheck" // division of integers by zero, whose result the ISA leaves open
 )
 
 // Finding is a fault that a check found. Further occurrences at the same instruction are only counted.

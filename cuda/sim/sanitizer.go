@@ -39,6 +39,8 @@ type checkedInstr struct {
 	sinks []int32 // sources that have to be defined
 	flows []int32 // sources that make the destinations undefined where they are
 	kind  flowKind
+	// divides is the bits of the divisor of a division of integers, else 0.
+	divides int
 }
 
 // flowKind is how undefined lanes flow through an instruction.
@@ -90,6 +92,9 @@ func checkCode(p *program) *checkedCode {
 
 // fill sorts the registers of an instruction but its guard, numbered as in its function.
 func (ci *checkedInstr) fill(in *ptx.Instr) {
+	if t := in.Type(0); (in.Op == "div" || in.Op == "rem") && !t.Float() {
+		ci.divides = t.Bits()
+	}
 	first := destinations(in)
 	depends := first == 0 || dependsOnSources(in.Op)
 	for i := range in.Operands {
@@ -219,6 +224,9 @@ func (k *blockChecks) exec(w *warp, pc int, mask uint32) {
 	for _, r := range ci.sinks {
 		k.defined(w, pc, r, mask, regs)
 	}
+	if ci.divides > 0 {
+		k.divisor(w, pc, mask, ci.divides)
+	}
 	flow := uint32(0)
 	for _, r := range ci.flows {
 		flow |= regs[r].any()
@@ -246,6 +254,23 @@ func (k *blockChecks) defined(w *warp, pc int, r int32, mask uint32, regs []unde
 		return fn.Regs[r-k.s.static.base[fn]].Name + " is used, and nothing wrote it, or what it is computed from, on the way here"
 	})
 	regs[r].set(0, bad) // once is enough
+}
+
+// divisor reports a division of integers by zero.
+func (k *blockChecks) divisor(w *warp, pc int, mask uint32, width int) {
+	off := k.b.prog.code[pc].b
+	s := shape(narrow)
+	if width == 64 {
+		s = wide
+	}
+	values := w.values(off, s)
+	for m := mask; m != 0; m &= m - 1 {
+		lane := bits.TrailingZeros32(m)
+		if extend(values[lane], 64-width, false) == 0 {
+			k.report(w, pc, lane, MathCheck, "division by zero", 0, func() string { return "the ISA leaves open what comes of it" })
+			return
+		}
+	}
 }
 
 // flow is the lanes of an instruction's result that are undefined; those of any source are given.

@@ -134,6 +134,7 @@ func TestPlantedFaults(t *testing.T) {
 		{checkedRun{entry: "copy_waits_too_little", block: [3]int{32}, buffers: []buffer{written(256)}}, RaceCheck, "ld.shared.u32", []string{"asynchronous copy", "tile_cw+512"}},
 		{checkedRun{entry: "half_waits", block: [3]int{32}, buffers: []buffer{written(128)}}, RaceCheck, "ld.shared.u32", []string{"asynchronous copy", "tile_hw+256", "thread [16 0 0]"}},
 		{checkedRun{entry: "shuffle_for_barrier", block: [3]int{32}, buffers: []buffer{written(32)}}, RaceCheck, "ld.shared.u32", []string{"read after write", "tile_sb"}},
+		{checkedRun{entry: "divides_by_zero", block: [3]int{32}, buffers: []buffer{written(1)}}, MathCheck, "", []string{"division by zero", "thread [0 0 0]"}},
 		{checkedRun{entry: "unset_register", block: [3]int{32}, buffers: []buffer{written(32)}}, InitCheck, "st.global.u32", []string{"undefined register", "%r3", "thread [16 0 0]"}},
 		{checkedRun{entry: "unset_local", block: [3]int{32}, buffers: []buffer{written(32)}}, InitCheck, "ld.local.u32", []string{"uninitialised local memory"}},
 		{checkedRun{entry: "local_too_far", block: [3]int{32}, buffers: []buffer{written(1)}}, MemCheck, "st.local.u32", []string{"out of bounds", "the thread has 16 bytes of local memory", "offset 0x50"}},
@@ -168,7 +169,7 @@ func TestPlantedFaults(t *testing.T) {
 					t.Errorf("line %d of faults.ptx is not marked: %s", f.Line, f)
 				}
 				missed[f.Line] = false
-				if noAddress := f.Check == SyncCheck || strings.Contains(f.What, "undefined register") || strings.Contains(f.What, "null pointer"); f.Addr == 0 && !noAddress {
+				if noAddress := f.Check == SyncCheck || f.Check == MathCheck || strings.Contains(f.What, "undefined register") || strings.Contains(f.What, "null pointer"); f.Addr == 0 && !noAddress {
 					t.Errorf("no address: %s", f)
 				}
 				for _, w := range c.want {
