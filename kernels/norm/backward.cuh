@@ -246,7 +246,7 @@ DEVICE void normBackwardApply(u64 n, u64 s, u64 c, u32 tiles, u32 columns, u64 c
                               Affine<T> affine, const T* x, const T* dy, const Wide<T>* expectations, T* dx) {
     typedef Wide<T> A;
     Tile t(columns);
-    Feature f(n, s, c, tiles, chunk, t, V);
+    Feature f(n, s, c, tiles, chunk, t, V, true);
     if (!f.live()) return;
     A m[V], k[V], scale[V], bias[V], g[V], gx[V];
     channelStatistics<T, V>(m, k, f, groups, eps, mean, deviation);

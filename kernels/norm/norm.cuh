@@ -147,11 +147,13 @@ struct Feature {
     u64 channel;      // first of the thread's
     u64 from, end;    // rows of the thread: from, from + height, … below end
     u64 chunk;        // rows of a chunk
-    DEVICE_MEMBER Feature(u64 n, u64 s, u64 c, u32 tiles, u64 chunk, const Tile& t, u32 unit) : n(n), s(s), c(c), chunk(chunk) {
-        sample = blockX() / tiles;
-        channel = ((u64)(blockX() % tiles) * t.width + t.x) * unit;
-        from = blockY() * chunk + t.y;
-        end = channel < c ? smaller(blockY() * chunk + chunk, s) : 0;
+    // Kernels that read again what an earlier launch has read go through it in reverse: its end is still in the L2.
+    DEVICE_MEMBER Feature(u64 n, u64 s, u64 c, u32 tiles, u64 chunk, const Tile& t, u32 unit, bool reverse = false) : n(n), s(s), c(c), chunk(chunk) {
+        u32 x = reverse ? gridWidth() - 1 - blockX() : blockX(), y = reverse ? gridHeight() - 1 - blockY() : blockY();
+        sample = x / tiles;
+        channel = ((u64)(x % tiles) * t.width + t.x) * unit;
+        from = y * chunk + t.y;
+        end = channel < c ? smaller(y * chunk + chunk, s) : 0;
     }
     DEVICE_MEMBER bool live() const { return channel < c; }
     DEVICE_MEMBER u64 at(u64 row) const { return (sample * s + row) * c + channel; }
@@ -288,7 +290,7 @@ DEVICE void normApply(u64 n, u64 s, u64 c, u32 tiles, u32 columns, u64 chunk, u6
                       Affine<T> affine, const T* x, T* y) {
     typedef Wide<T> A;
     Tile t(columns);
-    Feature f(n, s, c, tiles, chunk, t, V);
+    Feature f(n, s, c, tiles, chunk, t, V, true);
     if (!f.live()) return;
     A m[V], k[V], scale[V], bias[V];
     channelStatistics<T, V>(m, k, f, groups, eps, mean, deviation);
