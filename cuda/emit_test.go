@@ -173,14 +173,14 @@ func TestElementwiseCounts(t *testing.T) {
 		if len(c.shape) > 1 {
 			k.Inputs[1].Strides[0] = 0
 		}
-		l := lowering{testLimits, 64}
+		l := lowering{Limits: testLimits, align: 64}
 		if got := l.eltLayout(k).wide; got != c.wide {
 			t.Errorf("%v: wide %t, want %t", c.shape, got, c.wide)
 		}
 	}
 	stride := kernels.Map(kernels.U8, kernels.Copy, []int{3, 5})
 	stride.Type, stride.Inputs[0].Strides[0] = kernels.F32, math.MaxUint32+1
-	if l := (lowering{testLimits, 1}); !l.eltLayout(stride).wide || stride.Validate() != nil {
+	if l := (lowering{Limits: testLimits, align: 1}); !l.eltLayout(stride).wide || stride.Validate() != nil {
 		t.Errorf("a stride of 2^32 bytes takes 64 bits (%v)", stride.Validate())
 	}
 }
@@ -191,7 +191,7 @@ type wideElementwise struct{ *Device }
 func (d wideElementwise) Prepare(k kernels.Kernel) (kernels.Exec, error) {
 	var programs []*Program
 	for _, align := range []int{wide, 1} {
-		l := lowering{testLimits, align}
+		l := lowering{Limits: testLimits, align: align}
 		e := k.(kernels.Elementwise)
 		p := &Program{}
 		if kernels.Elems(e.Shape) > 0 {

@@ -18,6 +18,8 @@ type lowering struct {
 	Limits
 	// align is Lower's.
 	align int
+	// convForced is the tile of convolutions by tiles, where a test wants a certain one.
+	convForced *convChoice
 }
 
 // Lower makes the program of a kernel for a GPU. align is the number of bytes that every operand's address is a multiple of: at 16 and more

@@ -102,9 +102,9 @@ func (l *lowering) tileGather(g *convGather, t convType, of kernels.DType, e ker
 	results := g.results()
 	c := l.chooseTile(t, packed, g.rowTiles, g.columns, g.groups, depthTiles, results)
 	bias, residual, result := convOperands(e)
-	columnTiles := ceilDiv(g.columns, c.tile.columns)
+	columnTiles := ceilDiv(g.columns, c.tile.n)
 	wide := l.packed(t.size, g.columns)
-	p := &Program{Constants: g.table(c.tile.rows, true)}
+	p := &Program{Constants: g.table(c.tile.m, true)}
 	args := []Slot{Constant(0), g.passesAt(), g.tapsAt(), Operand(0), Operand(1)}
 	tail := []Slot{Int(results), divisor(columnTiles), Int(c.splits), flag(wide)}
 	act := activation(e.Act, kernels.F32)
@@ -118,8 +118,8 @@ func (l *lowering) tileGather(g *convGather, t convType, of kernels.DType, e ker
 	}
 	p.Launches = []Launch{{
 		Module: Shipped("conv/" + t.name), Entry: "conv_" + name + "_" + t.entry(packed, c.tile),
-		Grid: Dim{g.rowTiles(c.tile.rows) * columnTiles, g.groups, c.splits}, Block: Dim{c.tile.threads, 1, 1},
-		Shared: c.tile.shared(), Args: args,
+		Grid: Dim{g.rowTiles(c.tile.m) * columnTiles, g.groups, c.splits}, Block: Dim{c.tile.threads, 1, 1},
+		Shared: c.tile.shared, Args: args,
 	}}
 	if c.splits > 1 {
 		p.Launches = append(p.Launches, l.convAdd(of, results, g.resultChannels, c.splits, Scratch(0), bias, residual, result, act))
@@ -128,11 +128,11 @@ func (l *lowering) tileGather(g *convGather, t convType, of kernels.DType, e ker
 }
 
 // entry is the part of an entry point's name after the pass.
-func (t convType) entry(packed bool, tile convTile) string {
+func (t convType) entry(packed bool, tile gemmTile) string {
 	if packed {
-		return t.name + "_" + tile.name()
+		return t.name + "_" + tile.String()
 	}
-	return t.name + "_narrow_" + tile.name()
+	return t.name + "_narrow_" + tile.String()
 }
 
 // convAdd launches out = act(Σ sums + bias + residual) of n results and so many splits, in order.
@@ -216,8 +216,8 @@ func (l *lowering) tileFilter(g *convGather, k kernels.ConvBackwardFilter) *Prog
 	rowTiles := func(rows int) int { return ceilDiv(g.columns, rows) }
 	pixels := g.batch * g.passes[0].pixels()
 	c := l.chooseTile(t, packed, rowTiles, width, g.groups, ceilDiv(pixels, t.depth()), results)
-	columnTiles := ceilDiv(width, c.tile.columns)
-	p := &Program{Constants: g.table(c.tile.rows, true)}
+	columnTiles := ceilDiv(width, c.tile.n)
+	p := &Program{Constants: g.table(c.tile.m, true)}
 	out, sums := Operand(2), Int(0)
 	switch {
 	case c.splits > 1:
@@ -228,7 +228,7 @@ func (l *lowering) tileFilter(g *convGather, k kernels.ConvBackwardFilter) *Prog
 	}
 	p.Launches = []Launch{{
 		Module: Shipped("conv/" + t.name), Entry: "conv_filter_" + t.entry(packed, c.tile),
-		Grid: Dim{rowTiles(c.tile.rows) * columnTiles, g.groups, c.splits}, Block: Dim{c.tile.threads, 1, 1}, Shared: c.tile.shared(),
+		Grid: Dim{rowTiles(c.tile.m) * columnTiles, g.groups, c.splits}, Block: Dim{c.tile.threads, 1, 1}, Shared: c.tile.shared,
 		Args: []Slot{Constant(0), g.passesAt(), g.tapsAt(), Operand(0), Operand(1), out, sums, Int(results), divisor(columnTiles), Int(c.splits),
 			flag(l.packed(t.size, width))},
 	}}

@@ -85,6 +85,9 @@ func (l *lowering) depthwise(g *convGather, t kernels.DType, e kernels.Epilogue)
 	return prog
 }
 
+// mostShares is the most parts of the strips that are summed apart.
+const mostShares = 64
+
 // depthwiseFilter lowers the gradient by filters of a depthwise convolution: sums of shares of the strips, then their sum.
 func (l *lowering) depthwiseFilter(g *convGather, k kernels.ConvBackwardFilter) *Program {
 	p := &g.passes[0]
@@ -99,7 +102,7 @@ func (l *lowering) depthwiseFilter(g *convGather, k kernels.ConvBackwardFilter) 
 	perLine := ceilDiv(p.count[2], s.strip)
 	count := g.batch * p.count[0] * p.count[1] * perLine
 	blocks := s.channelBlocks(g.resultChannels)
-	splits := max(1, min(ceilDiv(8*l.SMs, rows*blocks), ceilDiv(count, 4*s.height), mostSplits))
+	splits := max(1, min(ceilDiv(8*l.SMs, rows*blocks), ceilDiv(count, 4*s.height), mostShares))
 	share := ceilDiv(count, splits)
 	splits = ceilDiv(count, share)
 	n := kernels.Elems(k.Filter())

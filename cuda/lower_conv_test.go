@@ -42,9 +42,9 @@ func TestConvLowering(t *testing.T) {
 	}{
 		{"conv1", []int{32, 224, 224, 3}, []int{64, 7, 7, 3}, kernels.ConvOptions{Stride: []int{2, 2}, PadLo: []int{3, 3}}, [4]string{
 			"conv_forward_f32_narrow_128x64[3136]",
-			"conv_forward_bf16_narrow_128x64[3136]",
-			"conv_backward_bf16_narrow_128x64[12544]",
-			"conv_filter_bf16_narrow_64x64[3 1 32], conv_add_bf16[5]",
+			"conv_forward_bf16_narrow_64x64[6272]",
+			"conv_backward_bf16_narrow_64x64[25088]",
+			"conv_filter_bf16_narrow_64x64[3 1 128], conv_add_bf16[5]",
 		}},
 		{"conv2 1x1", []int{32, 56, 56, 64}, []int{256, 1, 1, 64}, kernels.ConvOptions{}, [4]string{
 			"gemm_f32_128x128[1568]",
@@ -62,22 +62,22 @@ func TestConvLowering(t *testing.T) {
 			"conv_forward_f32_128x64[392]",
 			"conv_forward_bf16_128x128[196]",
 			"conv_backward_bf16_128x128[784]",
-			"conv_filter_bf16_128x128[9 1 8], conv_add_bf16[72]",
+			"conv_filter_bf16_128x128[9 1 24], conv_add_bf16[72]",
 		}},
 		{"conv3 shortcut", []int{32, 56, 56, 256}, []int{512, 1, 1, 256}, kernels.ConvOptions{Stride: []int{2, 2}}, [4]string{
 			"conv_forward_f32_128x64[1568]",
 			"conv_forward_bf16_128x128[784]",
 			"conv_backward_bf16_128x128[1568]",
-			"conv_filter_bf16_128x128[8 1 16], conv_add_bf16[64]",
+			"conv_filter_bf16_128x128[8 1 32], conv_add_bf16[64]",
 		}},
 		{"conv4 3x3", []int{32, 14, 14, 256}, []int{256, 3, 3, 256}, kernels.ConvOptions{Same: true}, [4]string{
 			"conv_forward_f32_128x64[196 1 2], conv_add_f32[1056]",
-			"conv_forward_bf16_128x128[98]",
-			"conv_backward_bf16_128x128[98]",
-			"conv_filter_bf16_128x128[36 1 2], conv_add_bf16[288]",
+			"conv_forward_bf16_128x128[98 1 2], conv_add_bf16[784]",
+			"conv_backward_bf16_128x128[98 1 2], conv_add_bf16[784]",
+			"conv_filter_bf16_128x128[36 1 6], conv_add_bf16[288]",
 		}},
 		{"conv5 3x3, one image", []int{1, 7, 7, 512}, []int{512, 3, 3, 512}, kernels.ConvOptions{Same: true}, [4]string{
-			"conv_forward_f32_64x64[8 1 16], conv_add_f32[25]",
+			"conv_forward_f32_64x64[8 1 32], conv_add_f32[25]",
 			"conv_forward_bf16_64x64[8 1 16], conv_add_bf16[13]",
 			"conv_backward_bf16_64x64[8 1 16], conv_add_bf16[13]",
 			"conv_filter_bf16_128x128[144]",
@@ -109,7 +109,7 @@ func TestConvLowering(t *testing.T) {
 		{"audio", []int{8, 16000, 1}, []int{64, 400, 1}, kernels.ConvOptions{Stride: []int{160}}, [4]string{
 			"conv_plain_f32[196]",
 			"conv_plain_bf16[196]",
-			"conv_backward_bf16_narrow_128x64[1120]",
+			"conv_backward_bf16_narrow_64x64[2080]",
 			"conv_plain_filter_bf16[8448]",
 		}},
 	} {

@@ -12,7 +12,7 @@ type gemmTile struct {
 	m, n, k int
 	threads int
 	blocks  int     // that share a multiprocessor
-	shared  int     // bytes of dynamic shared memory
+	shared  int     // bytes of dynamic shared memory; 0: none
 	rate    float64 // multiply-adds a clock and multiprocessor where blocks are as many as that and k is long
 	any     bool    // copies of any alignment; else rows of A and B start at multiples of 16 bytes
 }
@@ -241,7 +241,8 @@ func (l *lowering) tileCall(g *gemmCall, tiles []gemmTile, parts []int) {
 			if splits > 1 && (length < 4*t.k || ceilDiv(k.K, length) != splits) {
 				continue
 			}
-			if c := extra + l.gemmClocks(k, t, splits, length); c < least {
+			tiles := ceilDiv(k.M, t.m) * ceilDiv(k.N, t.n) * k.Batch
+			if c := extra + l.tileClocks(t, tiles, splits, length, k.Batch*k.M*k.N); c < least {
 				least, best, g.splits, g.length = c, t, splits, length
 			}
 		}
@@ -276,16 +277,15 @@ func (l *lowering) alignedCopies(g *gemmCall) (copies [2]*gemmCopy, clocks float
 	return copies, clocks
 }
 
-// gemmClocks estimates the clocks of a product with a tile and a number of parts: the multiprocessor with the most tiles does one after another, at a
-// rate that falls where it has fewer than it could hold; each tile costs some steps of k more for its beginning and end. Parts of the sums are
-// written and read again, at 12 bytes a clock and multiprocessor, and cost a launch.
-func (l *lowering) gemmClocks(k kernels.GEMM, t gemmTile, splits, length int) float64 {
-	tiles := ceilDiv(k.M, t.m) * ceilDiv(k.N, t.n) * k.Batch * splits
-	most := ceilDiv(tiles, l.SMs)
+// tileClocks estimates the clocks of a product of so many tiles, in parts of k of a length: the multiprocessor with the most tiles does one after another,
+// at a rate that falls where it has fewer than it could hold; each tile costs some steps of k more for its beginning and end. Parts of the sums of
+// so many results are written and read again, at 12 bytes a clock and multiprocessor, and cost a launch.
+func (l *lowering) tileClocks(t gemmTile, tiles, splits, length, results int) float64 {
+	most := ceilDiv(tiles*splits, l.SMs)
 	rate := t.rate * (0.4 + 0.6*min(1, float64(most)/float64(t.blocks)))
 	clocks := float64(most) * float64(t.m*t.n) * float64(length+3*t.k) / rate
 	if splits > 1 {
-		clocks += 4000 + float64(2*splits*k.Batch*k.M)*float64(4*k.N)/float64(12*l.SMs)
+		clocks += 4000 + float64(2*splits*results*4)/float64(12*l.SMs)
 	}
 	return clocks
 }

@@ -9,8 +9,10 @@ FNR == NR && /^\.maxntid/ { gsub(/,/, ""); threads[entry] = $2 * ($3 ? $3 : 1) *
 FNR == NR && /^\.minnctapersm/ { blocks[entry] = $2 }
 FNR == NR { next }
 /Compiling entry function/ { split($0, part, "'"); entry = part[2] }
-/stack frame/ && /spill stores/ { match($0, /[0-9]+ bytes stack/); stack[entry] = substr($0, RSTART) + 0
-	match($0, /[0-9]+ bytes spill stores/); spilled[entry] = substr($0, RSTART) + 0 }
+/stack frame/ && /spill stores/ { # of the entry point, and of each function that it calls
+	match($0, /[0-9]+ bytes stack/); stack[entry] += substr($0, RSTART)
+	match($0, /[0-9]+ bytes spill stores/); spilled[entry] += substr($0, RSTART)
+}
 /Used [0-9]+ registers/ {
 	match($0, /Used [0-9]+/)
 	registers[entry] = substr($0, RSTART + 5) + 0

@@ -5,7 +5,7 @@
 #include "conv_plan.cuh"
 
 // stripOf is the length of strips: what registers allow.
-constexpr int stripOf(int size, int taps, int step) { return size == 8 && (taps == 5 || step == 2) ? 2 : 4; }
+template <int size, int taps, int step> constexpr int stripOf = size == 8 && (taps == 5 || step == 2) ? 2 : 4;
 
 // Channels is a vector of size channels, read as f32.
 template <typename T, int size>
@@ -58,7 +58,7 @@ struct Strip {
 // one apart in the source, and step that of its pixels; taps 0 takes any. strips divides by the strips of a line, of which there are count in all.
 template <typename T, int size, int taps, int step>
 DEVICE void depthwise(const ConvPlan* plan, const ConvPass* pass, const T* x, const T* w, T* y, u64 strips, u32 count, const ConvEpilogue<T>& epilogue) {
-    constexpr int stripLength = stripOf(size, taps, step);
+    constexpr int stripLength = stripOf<size, taps, step>;
     DYNAMIC_SHARED(float, weights); // [taps of the pass][channels of the block]
     const ConvPass& p = *pass;
     u32 width = blockWidth() * size, first = blockY() * width, channels = plan->resultChannels;
@@ -135,7 +135,7 @@ DEVICE void depthwise(const ConvPlan* plan, const ConvPass* pass, const T* x, co
 // apart), blockY blocks of channels, blockZ splits. The block's strips are added up in order.
 template <typename T, int size, int taps, int step>
 DEVICE void depthwiseFilter(const ConvPlan* plan, const ConvPass* pass, const T* x, const T* dy, float* sums, u64 strips, u32 count, u32 share) {
-    constexpr int stripLength = stripOf(size, taps, step);
+    constexpr int stripLength = stripOf<size, taps, step>;
     __shared__ float part[256 * size];
     const ConvPass& p = *pass;
     u32 channels = plan->resultChannels, channel = (blockY() * blockWidth() + threadX()) * size;

@@ -68,6 +68,9 @@ template <typename T> DEVICE T smaller(T a, T b) { return b < a ? b : a; }
 template <typename T> DEVICE T larger(T a, T b) { return a < b ? b : a; }
 template <typename T> DEVICE T ceilDiv(T a, T b) { return (a + b - 1) / b; }
 
+template <typename A, typename B> struct Same { static constexpr bool value = false; };
+template <typename A> struct Same<A, A> { static constexpr bool value = true; };
+
 // The bits of a number, and back.
 DEVICE u32 bitsOf(float x) { return __builtin_bit_cast(u32, x); }
 DEVICE u64 bitsOf(double x) { return __builtin_bit_cast(u64, x); }

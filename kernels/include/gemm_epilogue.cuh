@@ -25,8 +25,8 @@ static __device__ __attribute__((noinline)) A activateOne(u32 act, A x) {
 }
 
 // Finish is y = act(alpha·x + beta·c + bias + residual) for rows of c. T is the type of c and of the residual, A that of the arithmetic. Only where
-// packed is set are accesses to c and residual of 16 bytes; their rows then start at multiples of 16 bytes.
-template <typename T, typename A>
+// packed is set are accesses to c and residual of 16 bytes; their rows then start at multiples of 16 bytes. fast takes activations by activateFast.
+template <typename T, typename A, bool fast = false>
 struct Finish {
     static constexpr int width = 16 / sizeof(T); // columns a call
     T* c;
@@ -58,7 +58,9 @@ struct Finish {
         } else if (act != actNone) {
 #pragma unroll 1
             for (int i = 0; i < width; i++) { // the elements take turns at the first place: registers cannot be indexed by a variable
-                A y = activateOne(act, x[0]);
+                A y;
+                if constexpr (fast) y = activateFast(act, x[0], low, high);
+                else y = activateOne(act, x[0]);
 #pragma unroll
                 for (int j = 0; j + 1 < width; j++) x[j] = x[j + 1];
                 x[width - 1] = y;
@@ -128,5 +130,22 @@ DEVICE void finishBlock(const Staged<A, rows, cols>& block, const Finish<T, A>& 
             block.get(r, j, x);
             f.apply(row0 + r, col0 + j, x, n - col0 - j);
         }
+    }
+}
+
+// finishPlaces finishes a staged block whose row r is the elements of c from place(r) on, of columns col to col + count; a place below 0 is no row. The
+// rows of f are then its elements: ld is 1. All threads take part.
+template <int threads, typename T, typename A, bool fast, int rows, int cols, typename Place>
+DEVICE void finishPlaces(const Staged<A, rows, cols>& block, const Finish<T, A, fast>& f, u32 col, u32 count, Place place) {
+    constexpr int width = Finish<T, A>::width, perRow = cols / width;
+#pragma unroll 1
+    for (u32 i = threadX(); i < (u32)(rows * perRow); i += threads) {
+        u32 r = i / perRow, j = i % perRow * width;
+        if (j >= count) continue;
+        i64 at = place(r);
+        if (at < 0) continue;
+        A x[width];
+        block.get(r, j, x);
+        f.apply(at - col, col + j, x, count - j);
     }
 }

@@ -9,14 +9,12 @@ DEVICE u32 shuffleXor(u32 x, u32 mask) { return __nvvm_shfl_sync_bfly_i32(~0u, x
 DEVICE u32 shuffleDown(u32 x, u32 by) { return __nvvm_shfl_sync_down_i32(~0u, x, by, 31); }
 DEVICE u32 shuffleUp(u32 x, u32 by) { return __nvvm_shfl_sync_up_i32(~0u, x, by, 0); }
 DEVICE u32 shuffleFrom(u32 x, u32 lane) { return __nvvm_shfl_sync_idx_i32(~0u, x, lane, 31); }
-DEVICE u32 ballot(bool b) { return __nvvm_vote_ballot_sync(~0u, b); }
 DEVICE void warpBarrier() { __nvvm_bar_warp_sync(~0u); }
 #else
 DEVICE u32 shuffleXor(u32 x, u32 mask) { return __shfl_xor_sync(~0u, x, mask); }
 DEVICE u32 shuffleDown(u32 x, u32 by) { return __shfl_down_sync(~0u, x, by); }
 DEVICE u32 shuffleUp(u32 x, u32 by) { return __shfl_up_sync(~0u, x, by); }
 DEVICE u32 shuffleFrom(u32 x, u32 lane) { return __shfl_sync(~0u, x, lane); }
-DEVICE u32 ballot(bool b) { return __ballot_sync(~0u, b); }
 DEVICE void warpBarrier() { __syncwarp(); }
 #endif
 
