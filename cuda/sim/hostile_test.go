@@ -93,7 +93,7 @@ func hostileRun(t *testing.T, o Options, text, want string) {
 		if err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), forever)
 		defer cancel()
 		_, err = g.Launch(ctx, e, Config{Grid: [3]int{1, 1, 1}, Block: [3]int{64, 1, 1}}, make([]uint64, e.Params()))
 		return err
@@ -106,10 +106,13 @@ func hostileRun(t *testing.T, o Options, text, want string) {
 	if used := after.TotalAlloc - before.TotalAlloc; used > 1<<30 {
 		t.Errorf("%+v: %d MiB of memory", o, used>>20)
 	}
-	if elapsed > 15*time.Second {
+	if elapsed > forever {
 		t.Errorf("%+v: took %v", o, elapsed)
 	}
 }
+
+// forever is longer than anything here takes on a busy machine under the race detector, and much less than what these cases once took.
+const forever = 2 * time.Minute
 
 // TestHostileLaunches asks for shapes that no GPU has, and for a grid that nobody lives to see the end of.
 func TestHostileLaunches(t *testing.T) {
@@ -139,7 +142,7 @@ func TestHostileLaunches(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("profile %v, %+v: got %v, want %q", profile, c.config, err, c.want)
 			}
-			if d := time.Since(start); d > 5*time.Second {
+			if d := time.Since(start); d > forever {
 				t.Errorf("profile %v, %+v: took %v", profile, c.config, d)
 			}
 		}

@@ -77,7 +77,7 @@ func TestHostileText(t *testing.T) {
 			if used := after.TotalAlloc - before.TotalAlloc; used > 1<<30 {
 				t.Errorf("%d MiB of memory", used>>20)
 			}
-			if elapsed > 10*time.Second {
+			if elapsed > 2*time.Minute { // seconds, but for a busy machine and the race detector
 				t.Errorf("took %v", elapsed)
 			}
 			runtime.KeepAlive(m)
