@@ -84,13 +84,30 @@ func TestConvTiles(t *testing.T) {
 	}
 }
 
-// TestDirectConvKernels runs the kernels that multiply without tiles, which the conformance table has few of: depthwise of each type and strip, and the plain
+// convSmall is a device that shares depthwise convolutions out as if it had one multiprocessor, so that threads go down several rows and take several pieces.
+type convSmall struct{ *Device }
+
+func (d convSmall) Prepare(k kernels.Kernel) (kernels.Exec, error) {
+	var programs [2]*Program
+	for i, align := range []int{wide, 1} {
+		on := d.info.limits()
+		on.SMs = 1
+		var err error
+		if programs[i], err = Lower(k, on, align); err != nil {
+			return nil, err
+		}
+	}
+	return d.preparePrograms(k, programs[0], programs[1])
+}
+
+// TestDirectConvKernels runs the kernels that multiply without tiles, which the conformance table has few of: depthwise of each type and filter, and the plain
 // ones that a depth multiplier takes.
 func TestDirectConvKernels(t *testing.T) {
 	d := open(t, "sim:h100")
 	for _, dtype := range []kernels.DType{kernels.F32, kernels.BF16, kernels.F16} {
-		for _, c := range []struct{ taps, stride, dilation, channels, multiplier int }{
-			{3, 1, 1, 40, 1}, {5, 1, 1, 40, 1}, {3, 2, 1, 40, 1}, {3, 1, 2, 40, 1}, {3, 1, 1, 7, 1}, {3, 2, 1, 8, 2},
+		for i, c := range []struct{ taps, stride, dilation, channels, multiplier int }{
+			{3, 1, 1, 40, 1}, {5, 1, 1, 40, 1}, {7, 1, 1, 40, 1}, {3, 2, 1, 40, 1}, {5, 2, 1, 40, 1}, // square filters
+			{5, 1, 1, 70, 1}, {7, 2, 1, 24, 1}, {3, 1, 2, 40, 1}, {3, 1, 1, 7, 1}, {3, 2, 1, 8, 2},
 		} {
 			two := func(v int) []int { return []int{v, v} }
 			g, err := kernels.NewConvGeometry([]int{2, 9, 11, c.channels}, []int{c.channels * c.multiplier, c.taps, c.taps, 1}, kernels.ConvOptions{
@@ -99,15 +116,26 @@ func TestDirectConvKernels(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e := kernels.Epilogue{Bias: true, Residual: true}
-			e.Act.Op = kernels.HardSwish
-			for _, k := range []kernels.Kernel{
-				kernels.Conv{ConvGeometry: g, Type: dtype, Epilogue: e}, kernels.ConvBackwardData{ConvGeometry: g, Type: dtype},
-				kernels.ConvBackwardFilter{ConvGeometry: g, Type: dtype, Bias: true},
-			} {
-				if res := devicetest.Run(d, ref.New(), kernels.Case{Name: k.String(), Kernel: k}); !res.Passed() {
-					t.Error(res)
-				}
+			testDirect(t, d, dtype, g, kernels.Epilogue{Bias: true, Residual: i%2 == 0, Act: kernels.Activation{Op: []kernels.EltOp{kernels.HardSwish, kernels.ReLU}[i%2]}})
+		}
+		frames, err := kernels.NewConvGeometry([]int{1, 3, 6, 5, 8}, []int{8, 1, 3, 3, 1}, kernels.ConvOptions{Same: true, Groups: 8})
+		if err != nil {
+			t.Fatal(err)
+		}
+		testDirect(t, d, dtype, frames, kernels.Epilogue{})
+	}
+}
+
+// testDirect runs a convolution and its gradients, with its work shared out over many multiprocessors and over one.
+func testDirect(t *testing.T, d *Device, dtype kernels.DType, g kernels.ConvGeometry, e kernels.Epilogue) {
+	t.Helper()
+	for _, k := range []kernels.Kernel{
+		kernels.Conv{ConvGeometry: g, Type: dtype, Epilogue: e}, kernels.ConvBackwardData{ConvGeometry: g, Type: dtype},
+		kernels.ConvBackwardFilter{ConvGeometry: g, Type: dtype, Bias: true},
+	} {
+		for _, on := range []kernels.Device{d, convSmall{d}} {
+			if res := devicetest.Run(on, ref.New(), kernels.Case{Name: k.String(), Kernel: k}); !res.Passed() {
+				t.Error(res)
 			}
 		}
 	}

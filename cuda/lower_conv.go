@@ -194,7 +194,7 @@ func (l *lowering) convBackwardFilter(k kernels.ConvBackwardFilter) (*Program, e
 	case k.Batch == 0 && k.Type != kernels.F64:
 		n := kernels.Elems(k.Filter())
 		p = &Program{Launches: []Launch{l.convAdd(k.ResultType(), n, n, 0, Scratch(0), Int(0), Int(0), Operand(2), noActivation)}}
-	case g.depthwise() && k.Type != kernels.F64 && g.strips(4) < 1<<31:
+	case g.depthwise() && k.Type != kernels.F64 && g.strips(1) < 1<<31:
 		p = l.depthwiseFilter(g, k)
 	case !g.tiled(k.Type):
 		p = l.plainFilter(g, k)

@@ -95,16 +95,16 @@ func TestConvLowering(t *testing.T) {
 			"conv_filter_bf16_64x64[5 8 16], conv_add_bf16[36]",
 		}},
 		{"depthwise 3x3", []int{32, 56, 56, 144}, []int{144, 3, 3, 1}, kernels.ConvOptions{Same: true, Groups: 144}, [4]string{
-			"conv_depthwise_f32_3[1056 2 1]",
-			"conv_depthwise_bf16_3[2112]",
-			"conv_depthwise_bf16_3[2112]",
-			"conv_depthwise_filter_bf16_3[3 1 64], conv_add_bf16[1]",
+			"conv_depthwise_f32_3x3[256 2 1]",
+			"conv_depthwise_bf16_3x3[256 2 1]",
+			"conv_depthwise_bf16_3x3[256 2 1]",
+			"conv_depthwise_filter_bf16_3x3[1 2 64], conv_add_bf16[1]",
 		}},
 		{"depthwise 5x5 stride2", []int{32, 28, 28, 240}, []int{240, 5, 5, 1}, kernels.ConvOptions{Same: true, Stride: []int{2, 2}, Groups: 240}, [4]string{
-			"conv_depthwise_f32_any[224 2 1]",
-			"conv_depthwise_bf16_any[224]",
-			"conv_depthwise_bf16_any[224], conv_depthwise_bf16_3[224], conv_depthwise_bf16_any[224], conv_depthwise_bf16_3[224]",
-			"conv_depthwise_filter_bf16_any[25 1 43], conv_add_bf16[3]",
+			"conv_depthwise_f32_5x5_stride2[99 4 1]",
+			"conv_depthwise_bf16_5x5_stride2[99 4 1]",
+			"conv_depthwise_bf16_any[224], conv_depthwise_bf16_any[224], conv_depthwise_bf16_any[224], conv_depthwise_bf16_3x3[224 2 1]",
+			"conv_depthwise_filter_bf16_5x5_stride2[1 4 28], conv_add_bf16[3]",
 		}},
 		{"audio", []int{8, 16000, 1}, []int{64, 400, 1}, kernels.ConvOptions{Stride: []int{160}}, [4]string{
 			"conv_plain_f32[196]",
@@ -167,7 +167,7 @@ func checkEntry(t *testing.T, name string, l Launch, text string) {
 	if n := strings.Count(head, ".param"); n != len(l.Args) {
 		t.Fatalf("%s: %s takes %d parameters, given %d", name, l.Entry, n, len(l.Args))
 	}
-	if l.Grid.X < 1 || l.Grid.Y < 1 || l.Grid.Z < 1 || l.Grid.Y > 65535 || l.Grid.Z > 65535 || l.Block.Threads() > 256 {
+	if l.Grid.X < 1 || l.Grid.Y < 1 || l.Grid.Z < 1 || l.Grid.Y > 65535 || l.Grid.Z > 65535 || l.Block.Threads() > 512 {
 		t.Fatalf("%s: %s: grid %v, block %v", name, l.Entry, l.Grid, l.Block)
 	}
 }

@@ -1,11 +1,10 @@
-// Depthwise convolution: each channel has its own filter. Direct and bound by memory: a thread has one 16-byte vector of channels (or one channel) and a strip of
-// two or four results along the last axis, so that a pixel that it has read serves several of them.
+// Depthwise convolution: each channel has its own filter. These kernels take any taps: a thread has one 16-byte vector of channels (or one channel) and a strip of
+// four results along the last axis, which share the weights. conv_depthwise_square.cuh has those of the usual filters.
 #pragma once
-#include "conv_epilogue.cuh"
+#include "conv_packed.cuh"
 #include "conv_plan.cuh"
 
-// stripOf is the length of strips: what registers allow.
-template <int size, int taps, int step> constexpr int stripOf = size == 8 && (taps == 5 || step == 2) ? 2 : 4;
+constexpr int stripLength = 4;
 
 // Channels is a vector of size channels, read as f32.
 template <typename T, int size>
@@ -45,7 +44,7 @@ template <int size> DEVICE void loadWeights(float (&v)[size], const float* p) {
 // Strip is a place along a pass: image, pixel along the first two axes, first pixel of the strip along the last.
 struct Strip {
     u32 image, at[3];
-    DEVICE_MEMBER Strip(const ConvPass& p, u64 strips, u32 i, u32 stripLength) {
+    DEVICE_MEMBER Strip(const ConvPass& p, u64 strips, u32 i) {
         at[2] = i;
         at[1] = Divider(strips).split(at[2]);
         at[2] *= stripLength;
@@ -54,11 +53,10 @@ struct Strip {
     }
 };
 
-// depthwise is one pass of a gather. A block is blockWidth vectors of channels by blockHeight strips; blockY counts blocks of channels. taps is that of the last axis,
-// one apart in the source, and step that of its pixels; taps 0 takes any. strips divides by the strips of a line, of which there are count in all.
-template <typename T, int size, int taps, int step>
+// depthwise is one pass of a gather. A block is blockWidth vectors of channels by blockHeight strips; blockY counts blocks of channels. strips divides by the strips
+// of a line, of which there are count in all.
+template <typename T, int size>
 DEVICE void depthwise(const ConvPlan* plan, const ConvPass* pass, const T* x, const T* w, T* y, u64 strips, u32 count, const ConvEpilogue<T>& epilogue) {
-    constexpr int stripLength = stripOf<size, taps, step>;
     DYNAMIC_SHARED(float, weights); // [taps of the pass][channels of the block]
     const ConvPass& p = *pass;
     u32 width = blockWidth() * size, first = blockY() * width, channels = plan->resultChannels;
@@ -72,10 +70,10 @@ DEVICE void depthwise(const ConvPlan* plan, const ConvPass* pass, const T* x, co
     barrier();
     u32 channel = first + threadX() * size;
     if (channel >= channels) return;
-    u32 extent = plan->source[2], last = taps > 0 ? taps : p.axisTaps[2];
+    u32 extent = plan->source[2], last = p.axisTaps[2];
 
     for (u32 i = blockX() * blockHeight() + threadY(); i < count; i += gridWidth() * blockHeight()) {
-        Strip at(p, strips, i, stripLength);
+        Strip at(p, strips, i);
         Channels<T, size> sum[stripLength];
 #pragma unroll
         for (int o = 0; o < stripLength; o++) sum[o].zero();
@@ -88,41 +86,34 @@ DEVICE void depthwise(const ConvPlan* plan, const ConvPass* pass, const T* x, co
             for (u32 n1 = p.axisTaps[1]; n1 > 0; n1--, i1 += p.shiftStep[1], f += last * width) {
                 if ((u32)i0 >= plan->source[0] || (u32)i1 >= plan->source[1]) continue;
                 const T* line = x + (((i64)at.image * plan->source[0] + i0) * plan->source[1] + i1) * extent * channels + channel;
-                if constexpr (taps > 0) {
-                    Channels<T, size> weight[taps > 0 ? taps : 1];
-#pragma unroll
-                    for (int t = 0; t < taps; t++) loadWeights(weight[t].v, f + t * width);
-#pragma unroll
-                    for (int e = 0; e < (stripLength - 1) * step + taps; e++) {
-                        Channels<T, size> pixel;
-                        pixel.load(line + (i64)(i2 + e) * channels, (u32)(i2 + e) < extent);
-#pragma unroll
-                        for (int o = 0; o < stripLength; o++)
-                            if (e - o * step >= 0 && e - o * step < taps) sum[o].add(pixel, weight[e - o * step]);
-                    }
-                } else {
-                    i32 from = i2;
+                i32 from = i2;
 #pragma unroll 1
-                    for (u32 t = 0; t < last; t++, from += p.shiftStep[2]) {
-                        Channels<T, size> weight, pixel;
-                        loadWeights(weight.v, f + t * width);
-                        i32 e = from;
+                for (u32 t = 0; t < last; t++, from += p.shiftStep[2]) {
+                    Channels<T, size> weight, pixel;
+                    loadWeights(weight.v, f + t * width);
+                    i32 e = from;
 #pragma unroll
-                        for (int o = 0; o < stripLength; o++, e += p.step[2]) {
-                            pixel.load(line + (i64)e * channels, (u32)e < extent);
-                            sum[o].add(pixel, weight);
-                        }
+                    for (int o = 0; o < stripLength; o++, e += p.step[2]) {
+                        pixel.load(line + (i64)e * channels, (u32)e < extent);
+                        sum[o].add(pixel, weight);
                     }
                 }
             }
         }
-        i64 to = (((i64)at.image * plan->result[0] + p.first[0] + at.at[0] * p.stride[0]) * plan->result[1] + p.first[1] + at.at[1] * p.stride[1]) * plan->result[2] + p.first[2] + at.at[2] * p.stride[2];
+        i64 line0 = (i64)at.image * plan->result[0] + p.first[0] + at.at[0] * p.stride[0], line1 = line0 * plan->result[1] + p.first[1] + at.at[1] * p.stride[1];
+        i64 to = line1 * plan->result[2] + p.first[2] + at.at[2] * p.stride[2];
 #pragma unroll 1
         for (int o = 0; o < stripLength && at.at[2] + o < p.count[2]; o++, to += p.stride[2]) { // one copy of the epilogue: the sums move up
+            i64 element = to * channels + channel;
             if constexpr (size > 1) {
-                convStore(epilogue, y, to * channels + channel, channel, sum[0].v);
+                float v[1][size];
+#pragma unroll
+                for (int i = 0; i < size; i++) v[0][i] = sum[0].v[i] + (epilogue.bias ? epilogue.bias[channel + i] : 0);
+                finishColumns(epilogue, element, 0, 1, v);
+                Packed<T, size> out;
+                out.set(v[0]);
+                out.store(y + element);
             } else {
-                i64 element = to * channels + channel;
                 y[element] = ::to<T>(epilogue(sum[0].v[0], element, channel));
             }
 #pragma unroll
@@ -131,82 +122,50 @@ DEVICE void depthwise(const ConvPlan* plan, const ConvPass* pass, const T* x, co
     }
 }
 
-// depthwiseFilter sums the gradient by filters over a share of the strips: sums[split][channel][tap]. blockX counts taps, or rows of taps taps along the last axis (one
-// apart), blockY blocks of channels, blockZ splits. The block's strips are added up in order.
-template <typename T, int size, int taps, int step>
+// depthwiseFilter sums the gradient by filters over a share of the strips: sums[split][channel][tap]. blockX counts taps, blockY blocks of channels, blockZ splits. The
+// block's strips are added up in order.
+template <typename T, int size>
 DEVICE void depthwiseFilter(const ConvPlan* plan, const ConvPass* pass, const T* x, const T* dy, float* sums, u64 strips, u32 count, u32 share) {
-    constexpr int stripLength = stripOf<size, taps, step>;
     __shared__ float part[256 * size];
     const ConvPass& p = *pass;
     u32 channels = plan->resultChannels, channel = (blockY() * blockWidth() + threadX()) * size;
-    u32 tap = blockX() * taps, t2 = tap % p.axisTaps[2], rest = tap / p.axisTaps[2], t1 = rest % p.axisTaps[1], t0 = rest / p.axisTaps[1];
+    u32 tap = blockX(), t2 = tap % p.axisTaps[2], rest = tap / p.axisTaps[2], t1 = rest % p.axisTaps[1], t0 = rest / p.axisTaps[1];
     i32 shift0 = p.shift[0] + (i32)t0 * p.shiftStep[0], shift1 = p.shift[1] + (i32)t1 * p.shiftStep[1], shift2 = p.shift[2] + (i32)t2 * p.shiftStep[2];
-    Channels<T, size> sum[taps];
-#pragma unroll
-    for (int t = 0; t < taps; t++) sum[t].zero();
+    Channels<T, size> sum;
+    sum.zero();
     u32 end = smaller(count, (blockZ() + 1) * share), extent = plan->source[2];
     if (channel < channels)
         for (u32 i = blockZ() * share + threadY(); i < end; i += blockHeight()) {
-            Strip at(p, strips, i, stripLength);
+            Strip at(p, strips, i);
             i32 i0 = (i32)(at.at[0] * p.step[0]) + shift0, i1 = (i32)(at.at[1] * p.step[1]) + shift1, i2 = (i32)(at.at[2] * p.step[2]) + shift2;
             if ((u32)i0 >= plan->source[0] || (u32)i1 >= plan->source[1]) continue;
             const T* line = x + (((i64)at.image * plan->source[0] + i0) * plan->source[1] + i1) * extent * channels + channel;
             const T* gradient = dy + ((((i64)at.image * p.count[0] + at.at[0]) * p.count[1] + at.at[1]) * p.count[2] + at.at[2]) * channels + channel;
-            Channels<T, size> g[stripLength];
 #pragma unroll
-            for (int o = 0; o < stripLength; o++) g[o].load(gradient + (i64)o * channels, at.at[2] + o < p.count[2]);
-            if constexpr (step > 0) {
-#pragma unroll
-                for (int e = 0; e < (stripLength - 1) * step + taps; e++) {
-                    Channels<T, size> pixel;
-                    pixel.load(line + (i64)(i2 + e) * channels, (u32)(i2 + e) < extent);
-#pragma unroll
-                    for (int o = 0; o < stripLength; o++)
-                        if (e - o * step >= 0 && e - o * step < taps) sum[e - o * step].add(pixel, g[o]);
-                }
-            } else {
-#pragma unroll
-                for (int o = 0; o < stripLength; o++, i2 += p.step[2]) {
-                    Channels<T, size> pixel;
-                    pixel.load(line + (i64)i2 * channels, (u32)i2 < extent);
-                    sum[0].add(pixel, g[o]);
-                }
+            for (int o = 0; o < stripLength; o++, i2 += p.step[2]) {
+                Channels<T, size> pixel, g;
+                g.load(gradient + (i64)o * channels, at.at[2] + o < p.count[2]);
+                pixel.load(line + (i64)i2 * channels, (u32)i2 < extent);
+                sum.add(pixel, g);
             }
         }
 #pragma unroll
-    for (int t = 0; t < taps; t++) {
-        barrier();
-#pragma unroll
-        for (int i = 0; i < size; i++) part[(i * blockHeight() + threadY()) * blockWidth() + threadX()] = sum[t].v[i];
-        barrier();
-        for (u32 i = threadY(); i < size; i += blockHeight()) {
-            if (channel >= channels) break;
-            float s = 0;
-            for (u32 j = 0; j < blockHeight(); j++) s += part[(i * blockHeight() + j) * blockWidth() + threadX()];
-            sums[((u64)blockZ() * channels + channel + i) * plan->filterTaps + tap + t] = s;
-        }
+    for (int i = 0; i < size; i++) part[(i * blockHeight() + threadY()) * blockWidth() + threadX()] = sum.v[i];
+    barrier();
+    for (u32 i = threadY(); i < size; i += blockHeight()) {
+        if (channel >= channels) break;
+        float s = 0;
+        for (u32 j = 0; j < blockHeight(); j++) s += part[(i * blockHeight() + j) * blockWidth() + threadX()];
+        sums[((u64)blockZ() * channels + channel + i) * plan->filterTaps + tap] = s;
     }
 }
 
-#define DEPTHWISE(name, T, size, taps, step)                                                                                                             \
+#define DEPTHWISE(name, T, size)                                                                                                                        \
     KERNEL(256, 2) conv_depthwise_##name(const ConvPlan* plan, const ConvPass* pass, const T* x, const T* w, const float* bias, const T* residual, T* y, \
                                          u64 strips, u32 count, u32 act, float low, float high) {                                                        \
-        depthwise<T, size, taps, step>(plan, pass, x, w, y, strips, count, {bias, residual, act, low, high});                                            \
-    }
-#define DEPTHWISE_FILTER(name, T, size, taps, step)                                                                                                      \
+        depthwise<T, size>(plan, pass, x, w, y, strips, count, {bias, residual, act, low, high});                                                        \
+    }                                                                                                                                                    \
     KERNEL(256, 2) conv_depthwise_filter_##name(const ConvPlan* plan, const ConvPass* pass, const T* x, const T* dy, float* sums, u64 strips, u32 count, \
                                                 u32 share) {                                                                                             \
-        depthwiseFilter<T, size, taps, step>(plan, pass, x, dy, sums, strips, count, share);                                                             \
+        depthwiseFilter<T, size>(plan, pass, x, dy, sums, strips, count, share);                                                                         \
     }
-// DEPTHWISE_KERNELS: 3 and 5 taps one apart, 3 taps at stride 2. DEPTHWISE_ANY: any taps.
-#define DEPTHWISE_KERNELS(suffix, T, size)              \
-    DEPTHWISE(suffix##_3, T, size, 3, 1)                \
-    DEPTHWISE(suffix##_5, T, size, 5, 1)                \
-    DEPTHWISE(suffix##_3_stride2, T, size, 3, 2)        \
-    DEPTHWISE_FILTER(suffix##_3, T, size, 3, 1)         \
-    DEPTHWISE_FILTER(suffix##_5, T, size, 5, 1)         \
-    DEPTHWISE_FILTER(suffix##_3_stride2, T, size, 3, 2) \
-    DEPTHWISE_ANY(suffix, T, size)
-#define DEPTHWISE_ANY(suffix, T, size)         \
-    DEPTHWISE(suffix##_any, T, size, 0, 0)     \
-    DEPTHWISE_FILTER(suffix##_any, T, size, 1, 0)
