@@ -26,7 +26,7 @@ func (t gemmTile) String() string { return fmt.Sprintf("%dx%d", t.m, t.n) }
 var gemmTiles = map[string][]gemmTile{
 	"f32": {
 		{m: 128, n: 128, k: 16, threads: 256, blocks: 2, rate: 115, any: true},
-		{m: 64, n: 64, k: 16, threads: 64, blocks: 8, rate: 105, any: true},
+		{m: 64, n: 64, k: 16, threads: 64, blocks: 6, rate: 105, any: true},
 		{m: 32, n: 32, k: 16, threads: 64, blocks: 8, rate: 60, any: true},
 	},
 	"f64": {
@@ -354,7 +354,7 @@ func (g *gemmCall) launches(first, batch int) []Launch {
 	wide := 16 / g.k.ResultType().Size()
 	return append(launches, Launch{
 		Module: Shipped("gemm/sums"), Entry: "gemm_" + g.k.Type.String() + "_sums",
-		Grid:  Dim{min(ceilDiv(g.k.N, 32*wide), 64), min(ceilDiv(batch*g.k.M, 4), 4096), 1},
+		Grid:  Dim{ceilDiv(g.k.N, 32*wide), min(ceilDiv(g.k.M, 4), 4096), batch},
 		Block: Dim{32, 4, 1},
 		Args:  append(args[:len(args):len(args)], Int(g.splits)),
 	})

@@ -7,5 +7,6 @@
         gemmCores<CoreTile<float, __VA_ARGS__>>(g);                                \
     }
 GEMM_CORES(gemm_f32_128x128, 2, 128, 128, 16, 64, 32, 8)
-GEMM_CORES(gemm_f32_64x64, 8, 64, 64, 16, 64, 32, 8)
+// 64 results and 16 elements on the way a thread leave too little of 128 registers.
+GEMM_CORES(gemm_f32_64x64, 6, 64, 64, 16, 64, 32, 8)
 GEMM_CORES(gemm_f32_32x32, 8, 32, 32, 16, 32, 16, 8)

@@ -64,30 +64,29 @@ struct TilePlace {
     }
 };
 
-// finishSums adds up the parts of split sums in their order and finishes the rows: threads of (32, 4), blocks (columns, rows).
+// finishSums adds up the parts of split sums in their order and finishes the rows: threads of (32, 4), blocks (all columns, rows, matrices).
 template <typename C, typename T, typename R>
 DEVICE void finishSums(const Gemm<T, R>& g, u32 splits) {
     constexpr int width = Finish<C, R>::width;
-    u64 rows = (u64)g.batch * g.m, apart = rows * g.partialLd;
-    for (u64 row = blockY() * 4 + threadY(); row < rows; row += gridHeight() * 4) {
-        u32 z = (u32)(row / g.m), i = (u32)(row - (u64)z * g.m);
-        Finish<C, R> f = g.template finish<C>(z);
-        for (u32 col = (blockX() * 32 + threadX()) * width; col < g.n; col += gridWidth() * 32 * width) {
-            const R* from = g.partial + row * g.partialLd + col;
-            R x[width];
+    u32 z = blockZ(), col = (blockX() * 32 + threadX()) * width;
+    if (col >= g.n) return;
+    Finish<C, R> f = g.template finish<C>(z);
+    u64 apart = (u64)g.batch * g.m * g.partialLd;
+    for (u32 row = blockY() * 4 + threadY(); row < g.m; row += gridHeight() * 4) {
+        const R* from = g.partial + ((u64)z * g.m + row) * g.partialLd + col;
+        R x[width];
 #pragma unroll
-            for (int e = 0; e < width; e++) x[e] = 0;
-            for (u32 s = 0; s < splits; s++, from += apart) {
+        for (int e = 0; e < width; e++) x[e] = 0;
+        for (u32 s = 0; s < splits; s++, from += apart) {
 #pragma unroll
-                for (int e = 0; e < width; e += 16 / (int)sizeof(R)) {
-                    if (col + e < g.partialLd) {
-                        Pack<R> p = loadPack(from + e);
+            for (int e = 0; e < width; e += 16 / (int)sizeof(R)) {
+                if (col + e < g.partialLd) {
+                    Pack<R> p = loadPack(from + e);
 #pragma unroll
-                        for (int j = 0; j < Pack<R>::size; j++) x[e + j] += p[j];
-                    }
+                    for (int j = 0; j < Pack<R>::size; j++) x[e + j] += p[j];
                 }
             }
-            f.apply(i, col, x, g.n - col);
         }
+        f.apply(row, col, x, g.n - col);
     }
 }

@@ -50,16 +50,16 @@ struct Skinny {
 template <int J, typename T, typename R>
 DEVICE void gemmDots(const Gemm<T, R>& g) {
     constexpr int V = 16 / sizeof(T), height = 4;
+    constexpr int atOnce = sizeof(R) == 8 && J > 4 ? 4 : J; // rows of Y: all of them and the sums in f64 are more than the registers
     u32 z = blockZ();
     Skinny<T, R> s(g, z);
-    u32 r0 = (blockX() * (blockWidth() / 32) + warp()) * height;
+    auto firstRow = [](u32 thread) { return (blockX() * (blockWidth() / 32) + thread / 32) * height; };
+    u32 r0 = firstRow(threadX());
     if (r0 >= s.rows) return;
     u32 k = blockY() * g.splitLength, last = smaller(g.k, k + g.splitLength);
-    R sums[height][J];
+    R sums[height * J];
 #pragma unroll
-    for (int r = 0; r < height; r++)
-#pragma unroll
-        for (int j = 0; j < J; j++) sums[r][j] = 0;
+    for (int i = 0; i < height * J; i++) sums[i] = 0;
     const T* x[height];
 #pragma unroll
     for (int r = 0; r < height; r++) x[r] = s.x + smaller(r0 + r, s.rows - 1) * s.xr;
@@ -70,23 +70,27 @@ DEVICE void gemmDots(const Gemm<T, R>& g) {
             Pack<T> p[height];
 #pragma unroll
             for (int r = 0; r < height; r++) p[r] = loadReadOnly(x[r] + at);
-            Pack<T> q[J]; // past the few rows, the last one again: nobody looks at those sums
+            const T* y = s.y + at * s.yk;
 #pragma unroll
-            for (int j = 0; j < J; j++) {
-                const T* y = s.y + smaller((u32)j, s.few - 1) * s.yr + at * s.yk;
-                if (s.packedY) {
-                    q[j] = loadPack(y);
-                } else {
+            for (int j0 = 0; j0 < J; j0 += atOnce) {
+                Pack<T> q[atOnce]; // past the few rows, the last one again: nobody looks at those sums
 #pragma unroll
-                    for (int e = 0; e < V; e++) q[j][e] = y[e * s.yk];
+                for (int j = 0; j < atOnce; j++) {
+                    if (s.packedY) {
+                        q[j] = loadPack(y);
+                    } else {
+#pragma unroll
+                        for (int e = 0; e < V; e++) q[j][e] = y[e * s.yk];
+                    }
+                    y += j0 + j + 1 < s.few ? s.yr : 0;
                 }
+#pragma unroll
+                for (int e = 0; e < V; e++)
+#pragma unroll
+                    for (int r = 0; r < height; r++)
+#pragma unroll
+                        for (int j = 0; j < atOnce; j++) sums[r * J + j0 + j] = mathFma(toReal(p[r][e]), toReal(q[j][e]), sums[r * J + j0 + j]);
             }
-#pragma unroll
-            for (int e = 0; e < V; e++)
-#pragma unroll
-                for (int r = 0; r < height; r++)
-#pragma unroll
-                    for (int j = 0; j < J; j++) sums[r][j] = mathFma(toReal(p[r][e]), toReal(q[j][e]), sums[r][j]);
         }
         k = whole;
     }
@@ -95,22 +99,19 @@ DEVICE void gemmDots(const Gemm<T, R>& g) {
         R p[height];
 #pragma unroll
         for (int r = 0; r < height; r++) p[r] = toReal(x[r][at]);
+        const T* y = s.y + at * s.yk;
 #pragma unroll
         for (int j = 0; j < J; j++) {
-            R f = toReal(s.y[smaller((u32)j, s.few - 1) * s.yr + at * s.yk]);
+            R f = toReal(*y);
+            y += j + 1 < s.few ? s.yr : 0;
 #pragma unroll
-            for (int r = 0; r < height; r++) sums[r][j] = mathFma(p[r], f, sums[r][j]);
+            for (int r = 0; r < height; r++) sums[r * J + j] = mathFma(p[r], f, sums[r * J + j]);
         }
     }
-    R mine = 0; // each lane finishes one result
+    R mine = warpTransposeSum<height * J>(sums); // each lane finishes one result
 #pragma unroll
-    for (int r = 0; r < height; r++)
-#pragma unroll
-        for (int j = 0; j < J; j++) {
-            R sum = warpReduce(sums[r][j], Sum());
-            mine = lane() == r * J + j ? sum : mine;
-        }
-    u32 r = r0 + lane() / J, j = lane() % J;
+    for (int mask = height * J; mask < 32; mask *= 2) mine += shuffledXor(mine, mask);
+    u32 r = firstRow(opaque(threadX())) + lane() / J, j = lane() % J; // again: there are no registers to keep it in
     if (lane() < height * J && r < s.rows && j < s.few) s.finish(g, z, r, j, mine);
 }
 

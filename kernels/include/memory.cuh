@@ -38,6 +38,18 @@ DEVICE Pack<T> loadReadOnly(const T* p) {
     return packOf<T>(a, b, c, d);
 }
 
+// loadReadOnlyAt reads one element that no thread of the launch writes, offset elements past p.
+template <int offset> DEVICE float loadReadOnlyAt(const float* p) {
+    float x;
+    asm volatile("ld.global.nc.f32 %0, [%1+%2];" : "=f"(x) : "l"(p), "n"(offset * 4));
+    return x;
+}
+template <int offset> DEVICE double loadReadOnlyAt(const double* p) {
+    double x;
+    asm volatile("ld.global.nc.f64 %0, [%1+%2];" : "=d"(x) : "l"(p), "n"(offset * 8));
+    return x;
+}
+
 // storeOnce writes 16 bytes that are not read soon: first to leave the caches.
 template <typename T>
 DEVICE void storeOnce(T* p, const Pack<T>& x) {
@@ -77,6 +89,16 @@ DEVICE void loadShared4(u32 at, float& x, float& y, float& z, float& w) {
 }
 DEVICE void loadShared4(u32 at, u32& x, u32& y, u32& z, u32& w) {
     asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(x), "=r"(y), "=r"(z), "=r"(w) : "r"(at) : "memory");
+}
+
+// opaque hides how x came about, so that sums with it are made where they are used and not kept in registers throughout a loop.
+DEVICE i64 opaque(i64 x) {
+    asm volatile("" : "+l"(x));
+    return x;
+}
+DEVICE u32 opaque(u32 x) {
+    asm volatile("" : "+r"(x));
+    return x;
 }
 
 // unrolled calls f with Constant<0> to Constant<n-1>: a loop whose index may be part of an instruction.

@@ -8,16 +8,6 @@
 #pragma once
 #include "async.cuh"
 
-// opaque hides how x came about, so that sums with it are made where they are used and not kept in registers throughout a loop.
-DEVICE i64 opaque(i64 x) {
-    asm volatile("" : "+l"(x));
-    return x;
-}
-DEVICE u32 opaque(u32 x) {
-    asm volatile("" : "+r"(x));
-    return x;
-}
-
 // OperandTile is the place in shared memory of a tile of extent elements of m or n and BK of k. T is f16, bf16 or tf32 for tensor cores; float for CUDA
 // cores, whose lanes read 16 neighbouring bytes each: of rows of k that are apart by a power of two, or of one row of m or n.
 template <typename T, int extent, int BK, bool kMajor, int apart = 1>

@@ -134,6 +134,23 @@ template <int width = 32> DEVICE float warpReduce(float x, Min) {
     return x;
 }
 
+// warpTransposeSum gives lane l the sum of x[l mod n] over the group of n lanes that it is in; n is a power of two up to 32. A lane keeps half of the
+// sums and sends the others, again and again: n - 1 exchanges and not n times their logarithm. x is overwritten.
+template <int n, typename T>
+DEVICE T warpTransposeSum(T* x) {
+    if constexpr (n > 1) {
+        constexpr int half = n / 2;
+        bool upper = lane() & half;
+#pragma unroll
+        for (int i = 0; i < half; i++) {
+            T low = x[i], high = x[i + half];
+            x[i] = (upper ? high : low) + shuffledXor(upper ? low : high, half);
+        }
+        return warpTransposeSum<half>(x);
+    }
+    return x[0];
+}
+
 // blockReduce gives every thread of a block of threads threads in one dimension (a multiple of 32) the reduction over the block. scratch is
 // shared memory for threads/32 values; it may be used again after the call, by blockReduce too.
 template <int threads, typename T, typename Op>
