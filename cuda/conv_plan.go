@@ -154,7 +154,7 @@ func (g *convGather) table(rows int, masked bool) []byte {
 	return append(b, taps...)
 }
 
-// listTaps writes a pass' taps and the two that end the list, and returns how many.
+// listTaps writes a pass' taps and the one that ends the list, and returns how many.
 func (g *convGather) listTaps(b *tableWriter, p *convPass) int {
 	for t0 := range p.taps[0] {
 		for t1 := range p.taps[1] {
@@ -171,11 +171,9 @@ func (g *convGather) listTaps(b *tableWriter, p *convPass) int {
 			}
 		}
 	}
-	for range 2 {
-		b.u64(0)
-		b.u32(outsideTest, 0)
-	}
-	return p.tapCount() + 2
+	b.u64(0)
+	b.u32(outsideTest, 0)
+	return p.tapCount() + 1
 }
 
 // tableWriter appends numbers as the device reads them.

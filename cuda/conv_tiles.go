@@ -47,11 +47,8 @@ func (t convType) tiles(packed bool) []gemmTile {
 		tile.k, tile.shared = t.depth(), stages*64*(tile.m+tile.n)
 		if t.name == "tf32" {
 			tile.rate /= 2
-			switch {
-			case packed && tile.n == 128:
-				tile.threads, tile.blocks = 256, 1
-			case packed && tile.m == 128:
-				tile.blocks = 2
+			if tile.n == 128 {
+				tile.threads = 256
 			}
 		}
 		tiles = append(tiles, tile)

@@ -1,8 +1,30 @@
 // The ends of convolutions that are split along their depth: partial sums are added up in order, then the epilogue; and the gradient of the bias.
 #include "conv_epilogue.cuh"
 
-
 DEVICE double toFloat(double x) { return x; }
+
+// addBatches adds the sums that lie apart to v, in order, from split s on while so many are left. Those of a batch are loaded together: where results are few,
+// so are the threads, and each has many splits to wait for.
+template <int batch, int size, typename Load>
+DEVICE u32 addBatches(float (&v)[size], const float* sums, u64 apart, u32 s, u32 splits, Load load) {
+#pragma unroll 1
+    for (; s + batch <= splits; s += batch) {
+        float x[batch][size];
+#pragma unroll
+        for (int i = 0; i < batch; i++) load(x[i], sums + (s + i) * apart);
+#pragma unroll
+        for (int i = 0; i < batch; i++)
+#pragma unroll
+            for (int j = 0; j < size; j++) v[j] += x[i][j];
+    }
+    return s;
+}
+template <int size, typename Load>
+DEVICE void addSplits(float (&v)[size], const float* sums, u64 apart, u32 splits, Load load) {
+    u32 s = addBatches<32 / (size < 4 ? 4 : size)>(v, sums, apart, 0, splits, load);
+    s = addBatches<2>(v, sums, apart, s, splits, load);
+    addBatches<1>(v, sums, apart, s, splits, load);
+}
 
 // add: out[i] = epilogue(sums[i] + sums[i + n] + …), splits terms; the bias' channel is i modulo channels. packed: n and channels are multiples of
 // the elements of an access, and operands are aligned.
@@ -12,22 +34,21 @@ DEVICE void add(u64 n, u64 channels, u32 splits, const float* sums, T* out, u32 
     if (packed) {
         for (u64 i = firstItem() * size; i < n; i += itemStep() * size) {
             float v[size] = {};
-            for (u32 s = 0; s < splits; s++) {
-                const float* from = sums + s * n + i;
+            addSplits(v, sums + i, n, splits, [](float (&x)[size], const float* from) {
 #pragma unroll
                 for (int j = 0; j < size; j += 4) {
                     Pack<float> p = loadPack(from + j);
 #pragma unroll
-                    for (int q = 0; q < 4; q++) v[j + q] += p[q];
+                    for (int q = 0; q < 4; q++) x[j + q] = p[q];
                 }
-            }
+            });
             convStore(epilogue, out, i, (u32)(i % channels), v);
         }
     } else {
         for (u64 i = firstItem(); i < n; i += itemStep()) {
-            float v = 0;
-            for (u32 s = 0; s < splits; s++) v += sums[s * n + i];
-            out[i] = to<T>(epilogue(v, i, (u32)(i % channels)));
+            float v[1] = {};
+            addSplits(v, sums + i, n, splits, [](float (&x)[1], const float* from) { x[0] = *from; });
+            out[i] = to<T>(epilogue(v[0], i, (u32)(i % channels)));
         }
     }
 }

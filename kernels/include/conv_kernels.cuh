@@ -84,12 +84,12 @@ DEVICE void convFilter(const ConvPlan* plan, const ConvPass* pass, const ConvTap
 }
 
 // TileOf<T> gives the tiles of a type: float on CUDA cores, tf32, f16 and bf16 on tensor cores.
-template <typename T, int BM, int BN, int BK, int WM, int WN, int stages>
+template <typename T, int BM, int BN, int BK, int WM, int WN, int stages, bool ahead = true>
 struct TileOf {
-    template <bool kMajorA, bool kMajorB> using By = TensorTile<T, BM, BN, BK, WM, WN, stages, kMajorA, kMajorB>;
+    template <bool kMajorA, bool kMajorB> using By = TensorTile<T, BM, BN, BK, WM, WN, stages, kMajorA, kMajorB, ahead>;
 };
-template <int BM, int BN, int BK, int WM, int WN, int stages>
-struct TileOf<float, BM, BN, BK, WM, WN, stages> {
+template <int BM, int BN, int BK, int WM, int WN, int stages, bool ahead>
+struct TileOf<float, BM, BN, BK, WM, WN, stages, ahead> {
     template <bool kMajorA, bool kMajorB> using By = ScalarTile<BM, BN, BK, WM, WN, stages, kMajorA, kMajorB>;
 };
 

@@ -32,27 +32,20 @@ DEVICE void copyPieces(From from, OK ok, To to) {
 }
 
 // TapWalk is the place of a thread along the depth of a gather, which counts the channels of the first tap, then those of the second, …
-// The list of taps ends with two that are never inside. early: the next tap is read a tap ahead; else there are no registers for that.
-template <bool early>
+// The list of taps ends with one that is never inside. A tap is read when the one before is done, a tile before it is needed.
 struct TapWalk {
     const ConvTap* next; // tap to be read
     u32 channel;
-    ConvTap now, ahead;
+    ConvTap now;
 
     DEVICE_MEMBER void start(const ConvTap* taps, u32 firstTap, u32 firstChannel) {
         next = taps + firstTap, channel = firstChannel;
-        if (early) read(ahead);
         nextTap();
     }
     DEVICE_MEMBER void nextTap() {
-        if (early) now = ahead, read(ahead);
-        else read(now);
-    }
-    DEVICE_MEMBER void read(ConvTap& x) {
-        Word4 w = *(const Word4*)next;
-        x.delta = (i64)(w.x | (u64)w.y << 32);
-        x.test = w.z, x.filterTap = w.w;
-        next++;
+        Word4 w = *(const Word4*)next++;
+        now.delta = (i64)(w.x | (u64)w.y << 32);
+        now.test = w.z, now.filterTap = w.w;
     }
     DEVICE_MEMBER bool ended() const { return now.test == outsideTest; }
 };
@@ -90,7 +83,7 @@ struct GatherLoad {
     static constexpr bool kept = packed && sizeof(T) == 2 && (!backward || Tile::BM * Tile::BN <= 32 * Tile::threads); // the thread's rows are kept in registers
     static constexpr u32 BK = Tile::BK;
 
-    TapWalk<kept> walk;
+    TapWalk walk;
     const ConvPlan* plan;        // what is used once a tile is read from it each time, to save registers
     u32 n;                       // the thread's (first) column of B
     const T* source;             // of the group

@@ -3,11 +3,12 @@
 #include "mma.cuh"
 #include "ring.cuh"
 
-// TensorTile is how a block of threads computes a BM×BN tile of the result: warps of WM×WN, steps of BK, a ring of stages.
-template <typename T, int BM_, int BN_, int BK_, int WM_, int WN_, int stages_, bool kMajorA, bool kMajorB>
+// TensorTile is how a block of threads computes a BM×BN tile of the result: warps of WM×WN, steps of BK, a ring of stages. ahead is for tiles whose
+// threads have registers for the fragments of two steps.
+template <typename T, int BM_, int BN_, int BK_, int WM_, int WN_, int stages_, bool kMajorA, bool kMajorB, bool ahead_ = true>
 struct TensorTile {
     static constexpr int BM = BM_, BN = BN_, BK = BK_, WM = WM_, WN = WN_, stages = stages_;
-    static constexpr bool ahead = true;
+    static constexpr bool ahead = ahead_;
     static constexpr int warpsM = BM / WM, warpsN = BN / WN, threads = warpsM * warpsN * 32;
     static constexpr int step = Fragment<T>::K, steps = BK / step, fragmentsM = WM / 16, fragmentsN = WN / 8;
     typedef OperandTile<T, BM, BK, kMajorA> A;
@@ -17,7 +18,7 @@ struct TensorTile {
 
     typedef float Sums[fragmentsM][fragmentsN][4];
 
-    // Operands is the fragments of one step.
+    // Operands is the fragments of one step, as they lie in shared memory.
     struct Operands {
         u32 a[fragmentsM][4];
         u32 b[fragmentsN][2];
@@ -42,7 +43,8 @@ struct TensorTile {
     }
 
     static DEVICE_MEMBER void loadA(Operands& o, u32 tile, int s) {
-        u32 l = lane(), m0 = warpRow();
+        u32 l = lane(), m0 = warpRow(), first = 0;
+        if constexpr (A::words) first = firstWord<A>(m0);
 #pragma unroll
         for (int i = 0; i < fragmentsM; i++) {
             if constexpr (kMajorA) {
@@ -51,19 +53,14 @@ struct TensorTile {
                 loadTransposed(o.a[i], tile + A::at(s * 16 + l / 16 * 8 + l % 8, m0 / 8 + i * 2 + l / 8 % 2));
             } else {
 #pragma unroll
-                for (int r = 0; r < 4; r++) o.a[i][r] = word<A>(tile, s * 8 + l % 4 + r / 2 * 4, m0 + i * 16 + l / 4 + r % 2 * 8);
+                for (int r = 0; r < 4; r++) o.a[i][r] = word<A>(tile, first, s * 8 + r / 2 * 4, i * 16 + r % 2 * 8);
             }
-        }
-        if constexpr (sizeof(T) == 4) {
-#pragma unroll
-            for (int i = 0; i < fragmentsM; i++)
-#pragma unroll
-                for (int r = 0; r < 4; r++) o.a[i][r] = toTF32(floatOf(o.a[i][r]));
         }
     }
 
     static DEVICE_MEMBER void loadB(Operands& o, u32 tile, int s) {
-        u32 l = lane(), n0 = warpColumn();
+        u32 l = lane(), n0 = warpColumn(), first = 0;
+        if constexpr (B::words) first = firstWord<B>(n0);
 #pragma unroll
         for (int j = 0; j < fragmentsN; j += 2) {
             u32 d[4];
@@ -73,25 +70,58 @@ struct TensorTile {
                 loadTransposed(d, tile + B::at(s * 16 + l % 16, n0 / 8 + j + l / 16));
             } else {
 #pragma unroll
-                for (int r = 0; r < 4; r++) d[r] = word<B>(tile, s * 8 + l % 4 + r % 2 * 4, n0 + j * 8 + l / 4 + r / 2 * 8);
+                for (int r = 0; r < 4; r++) d[r] = word<B>(tile, first, s * 8 + r % 2 * 4, j * 8 + r / 2 * 8);
             }
 #pragma unroll
-            for (int r = 0; r < 4; r++) o.b[j + r / 2][r % 2] = sizeof(T) == 4 ? toTF32(floatOf(d[r])) : d[r];
+            for (int r = 0; r < 4; r++) o.b[j + r / 2][r % 2] = d[r];
         }
     }
 
+    // firstWord is the offset of the lane's first word in a tile that is read by words: row lane%4, column lane/4 of the warp's own. word reads the one that
+    // lies so many rows and columns further, multiples of 4 and 8. Its address is made of the first when it is read: there are no registers to keep them in.
     template <typename Tile>
-    static DEVICE_MEMBER u32 word(u32 tile, u32 row, u32 column) {
-        u32 x;
-        asm volatile("ld.shared.u32 %0, [%1];" : "=r"(x) : "r"(tile + Tile::at(row, column / 4) + column % 4 * 4) : "memory");
+    static DEVICE_MEMBER u32 firstWord(u32 column) {
+        static_assert(WM % 32 == 0 && WN % 32 == 0, "the twist changes bits of the column that are 0 in the warp's own");
+        column += lane() / 4;
+        return opaque(Tile::at(lane() % 4, column / 4) + column % 4 * 4);
+    }
+    template <typename Tile>
+    static DEVICE_MEMBER u32 word(u32 tile, u32 first, int row, int column) {
+        u32 x, from = tile + (first ^ column % 32 * 4) + row * Tile::rowBytes + column / 32 * 128;
+        asm volatile("ld.shared.u32 %0, [%1];" : "=r"(x) : "r"(from) : "memory");
         return x;
     }
 
-    static DEVICE_MEMBER void multiply(Sums& c, const Operands& o) {
+    // multiply adds the product of the fragments, which are rounded to tf32 on the way.
+    static DEVICE_MEMBER void multiply(Sums& c, Operands& o) {
 #pragma unroll
-        for (int i = 0; i < fragmentsM; i++)
+        for (int i = 0; i < fragmentsM; i++) {
+            round(o.a[i]);
 #pragma unroll
-            for (int j = 0; j < fragmentsN; j++) Fragment<T>::multiply(c[i][i % 2 ? fragmentsN - 1 - j : j], o.a[i], o.b[i % 2 ? fragmentsN - 1 - j : j]);
+            for (int n = 0; n < fragmentsN; n++) {
+                int j = i % 2 ? fragmentsN - 1 - n : n;
+                if (i == 0) round(o.b[j]);
+                Fragment<T>::multiply(c[i][j], o.a[i], o.b[j]);
+            }
+        }
+    }
+
+    template <int n>
+    static DEVICE_MEMBER void round(u32 (&x)[n]) {
+        if constexpr (sizeof(T) == 4) {
+#pragma unroll
+            for (int r = 0; r < n; r++) x[r] = toTF32(floatOf(x[r]));
+        }
+    }
+
+    // multiply adds the product of the tiles of a stage.
+    static DEVICE_MEMBER void multiply(Sums& c, u32 stage) {
+#pragma unroll
+        for (int s = 0; s < steps; s++) {
+            Operands o;
+            load(o, stage, s);
+            multiply(c, o);
+        }
     }
 
     // put stages the sums in shared memory as a Block (gemm_epilogue.cuh) of BM×BN.
