@@ -3,8 +3,8 @@
 #include "conv_plan.cuh"
 #include "ring.cuh"
 
-// copyElements copies n single elements, where ok(i), from from(i) to the shared address to(i), or zeros: 4 bytes beside the thread; 2 bytes by way of
-// registers, several under way at a time.
+// copyElements copies n single elements, where ok(i), from from(i) to the shared address to(first, j), i = first + j, or zeros: 4 bytes beside the thread; 2
+// bytes by way of registers, several under way at a time. j is known when it is compiled.
 template <typename T, int n, typename From, typename OK, typename To>
 DEVICE void copyElements(From from, OK ok, To to) {
     constexpr int some = n < 8 ? n : 8;
@@ -13,13 +13,13 @@ DEVICE void copyElements(From from, OK ok, To to) {
     for (u32 i = 0; i < n; i += some) {
         if constexpr (sizeof(T) == 4) {
 #pragma unroll
-            for (int j = 0; j < some; j++) copyAsync<4>(to(i + j), from(i + j), ok(i + j));
+            for (int j = 0; j < some; j++) copyAsync<4>(to(i, j), from(i + j), ok(i + j));
         } else {
             u16 x[some];
 #pragma unroll
             for (int j = 0; j < some; j++) x[j] = ok(i + j) ? from(i + j)->bits : (u16)0;
 #pragma unroll
-            for (int j = 0; j < some; j++) storeShared(to(i + j), x[j]);
+            for (int j = 0; j < some; j++) storeShared(to(i, j), x[j]);
         }
     }
 }
@@ -28,7 +28,7 @@ DEVICE void copyElements(From from, OK ok, To to) {
 template <int n, typename From, typename OK, typename To>
 DEVICE void copyPieces(From from, OK ok, To to) {
 #pragma unroll
-    for (int i = 0; i < n; i++) copyAsync<16>(to(i), from(i), ok(i));
+    for (int i = 0; i < n; i++) copyAsync<16>(to(0, i), from(i), ok(i));
 }
 
 // TapWalk is the place of a thread along the depth of a gather, which counts the channels of the first tap, then those of the second, …
@@ -65,9 +65,12 @@ struct Copies {
     }
     template <typename T, typename From, typename OK>
     static DEVICE_MEMBER void copy(u32 tile, From from, OK ok) {
-        constexpr bool even = apart % Tile::twistPeriod == 0; // all its rows have the same twist
-        u32 first = opaque(tile + at(row()));
-        auto to = [&](u32 i) { return even ? first + i * apart * Tile::rowBytes : tile + at(row() + i * apart); };
+        constexpr int twists = apart < Tile::twistPeriod ? Tile::twistPeriod / apart : 1; // of its rows, in turn
+        static_assert(count < 8 ? count % twists == 0 : 8 % twists == 0, "batches begin with the first twist");
+        u32 first[twists];
+#pragma unroll
+        for (int t = 0; t < twists; t++) first[t] = opaque(tile + at(row() + t * apart));
+        auto to = [&](u32 i, int j) { return first[j % twists] + (i + j / twists * twists) * apart * Tile::rowBytes; };
         if constexpr (packed) copyPieces<count>(from, ok, to);
         else copyElements<T, count>(from, ok, to);
     }
