@@ -33,7 +33,8 @@ It prints a table of families and devices: cases passed, failed and unsupported,
 kernel's tolerance. The exit status is 1 if any case failed.
 
 With --sanitize, the devices are simulated GPUs (sim:h100 unless --device says otherwise) that watch every access: out of bounds, misaligned, after free,
-to memory that nothing wrote; unordered accesses to shared memory; barriers that not all threads reach. What they find fails the case.`,
+to memory that nothing wrote; unordered accesses to shared memory; barriers that not all threads reach; integer divisions by zero. What they find fails the
+case.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			devs, err := openChecked(devices, sanitize)
