@@ -63,6 +63,14 @@ func usage(err error) error {
 	return usageError{err}
 }
 
+// deviceError is the usage error of a device that cannot be opened: of --device, or, where that is not given, of what the environment says.
+func deviceError(flag string, err error) error {
+	if flag != "" {
+		err = fmt.Errorf("--device: %w", err)
+	}
+	return usage(err)
+}
+
 // usageError marks an error that the caller's arguments caused.
 type usageError struct{ error }
 

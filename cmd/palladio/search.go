@@ -177,13 +177,10 @@ func useDevice(p search.Problem, name string) error {
 		return nil
 	}
 	err := u.UseDevice(name)
-	switch {
-	case err == nil || beyondRepair(err):
+	if err == nil || beyondRepair(err) {
 		return err
-	case name != "":
-		err = fmt.Errorf("--device: %w", err)
 	}
-	return usage(err)
+	return deviceError(name, err)
 }
 
 func newSearchList() *cobra.Command {

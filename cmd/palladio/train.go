@@ -96,6 +96,13 @@ func runTrain(c *cobra.Command, j vision.Job, fl trainFlags) error {
 	if j.Fit.Precision, err = engine.ParseNumerics(fl.precision); err != nil {
 		return usage(err)
 	}
+	if d, err := engine.OpenDevice(fl.device, fl.threads); err == nil { // before the data is read
+		if err := d.Close(); err != nil {
+			return err
+		}
+	} else if !beyondRepair(err) { // that is for the training to meet
+		return deviceError(fl.device, err)
+	}
 	j.Fit.Machine = []engine.Option{engine.On(fl.device)}
 	if fl.threads > 0 {
 		j.Fit.Machine = append(j.Fit.Machine, engine.Threads(fl.threads))
